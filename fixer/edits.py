@@ -93,6 +93,28 @@ def moved(offset: int, edits: Iterable[Edit], encode: Encoder, *, after_insertio
     return offset + shift
 
 
+def origin(start: int, end: int, edits: Iterable[Edit], encode: Encoder) -> tuple[int, int]:
+    """The span of the old data that a span of the new data comes from: `moved` read backwards.
+
+    A border inside text that an edit wrote becomes that edit's own border.
+    """
+    first, last, shift = start, end, 0
+    for edit in sorted(set(edits)):
+        new_start = edit.start + shift
+        new_end = new_start + len(encode(edit.text))
+        growth = new_end - new_start - (edit.end - edit.start)
+        if new_end <= start:
+            first -= growth
+        elif new_start <= start:
+            first = edit.start
+        if new_end < end:
+            last -= growth
+        elif new_start < end:
+            last = edit.end
+        shift += growth
+    return first, max(first, last)
+
+
 class Encoder:
     """Turns an edit's text into bytes of one file."""
 

@@ -1,0 +1,160 @@
+"""In which company each fix of a round is verified, so that the written ones are proven together.
+
+A fix that keeps behaviour is compared with the text just before it, all accepted fixes included: such
+proofs chain. A fix that repairs needs its neighbours: a file that raises at line 10 never reaches the fix
+at line 20, so the repairs of a file are first verified in each other's company, on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fixer.contract import Contract, Promise, Verdict, Verification
+from fixer.edits import EditSet
+from fixer.outcome import Policy, Status, VerifyMode, connected
+from fixer.rule import Finding, Fix
+from fixer.source import Source
+from fixer.verify import Job
+
+Sources = Mapping[Path, Source]
+
+
+class Judge(Protocol):
+    """What is asked for a verdict: `fixer.verify.Verifier`."""
+
+    def verify(self, job: Job) -> Verification:
+        """Run the code before and after a fix."""
+        ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fix that may be written, of a finding in the texts of this round."""
+
+    finding: Finding
+    fix: Fix
+
+    def overlaps(self, other: Candidate) -> bool:
+        """Whether only one of the two can be applied to these texts."""
+        return self.fix.edits.overlaps(other.fix.edits)
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What verification and policy say of a candidate."""
+
+    candidate: Candidate
+    verification: Verification | None
+    accepted: bool
+
+    @property
+    def status(self) -> Status:
+        """The outcome's status that the ruling amounts to."""
+        if self.accepted:
+            return Status.FIXED
+        refuted = self.verification and self.verification.verdict is Verdict.REFUTED
+        return Status.REFUTED if refuted else Status.UNVERIFIED
+
+
+class Prover:
+    """Asks for verdicts, each question once; what was refuted stays so while the files of the fix do."""
+
+    def __init__(
+        self, judge: Judge | None, policy: Policy, originals: Sources, unsaved: Collection[Path] = ()
+    ) -> None:
+        self._judge = judge
+        self._policy = policy
+        self._originals = originals
+        self._unsaved = frozenset(unsaved)
+        self._verdicts: dict[Hashable, Verification] = {}
+
+    def rule(
+        self, sources: Sources, candidates: Sequence[Candidate], base: EditSet | None = None
+    ) -> Iterator[Ruling]:
+        """Rule on candidates that do not overlap, each on top of `base` and of those accepted before it."""
+        accepted = base or EditSet()
+        repairs = (item for item in candidates if item.fix.contract.promise is Promise.REPAIRS)
+        fallen: list[Ruling] = []
+        for group in _neighbours(repairs):
+            together, apart = self._in_company(sources, accepted, group)
+            accepted = EditSet.union([accepted, *(ruling.candidate.fix.edits for ruling in together)])
+            yield from together
+            fallen += apart
+        preserving = (item for item in candidates if item.fix.contract.promise is Promise.PRESERVES)
+        one_by_one = [
+            *((ruling.candidate, ruling.verification) for ruling in fallen),
+            *((item, None) for item in preserving),
+        ]
+        for candidate, doubt in one_by_one:
+            ruling = _doubted(self._ruling(sources, accepted, candidate), doubt)
+            if ruling.accepted:
+                accepted = EditSet.union([accepted, candidate.fix.edits])
+            yield ruling
+
+    def _in_company(
+        self, sources: Sources, accepted: EditSet, group: list[Candidate]
+    ) -> tuple[list[Ruling], list[Ruling]]:
+        """The largest company in which every fix holds, and those that fell out of it on the way."""
+        fallen: list[Ruling] = []
+        while group:
+            rulings = [
+                self._ruling(sources, EditSet.union([accepted, *_others(group, candidate)]), candidate)
+                for candidate in group
+            ]
+            if all(ruling.accepted for ruling in rulings):
+                return rulings, fallen
+            fallen += [ruling for ruling in rulings if not ruling.accepted]
+            group = [ruling.candidate for ruling in rulings if ruling.accepted]
+        return [], fallen
+
+    def _ruling(self, sources: Sources, before: EditSet, candidate: Candidate) -> Ruling:
+        """Verify one fix with `before` in the text on both sides."""
+        verification = None
+        if self._judge is not None and self._policy.verify is not VerifyMode.OFF:
+            verification = self._verify(self._judge, sources, before, candidate.fix)
+        return Ruling(candidate, verification, self._policy.accepts(verification))
+
+    def _verify(self, judge: Judge, sources: Sources, before: EditSet, fix: Fix) -> Verification:
+        after = EditSet.union([before, fix.edits])
+        differing = {path for path in sources if sources[path].data != self._originals[path].data}
+        shown = {path: sources[path] for path in sorted(differing | self._unsaved | after.files.keys())}
+        own = {path: sources[path] for path in sorted(fix.edits.files)}
+        question = _question(fix.contract, shown, before, after)
+        narrow = _question(fix.contract, own, before, after)
+        known = self._verdicts.get(question) or self._verdicts.get(narrow)
+        if known:
+            return known
+        verification = judge.verify(Job(fix.contract, shown, before, after))
+        # Other files may help what could not be shown so far; a counterexample needs no second run.
+        refuted = verification.verdict is Verdict.REFUTED
+        self._verdicts[narrow if refuted else question] = verification
+        return verification
+
+
+def _question(contract: Contract, sources: Sources, before: EditSet, after: EditSet) -> Hashable:
+    """What a verdict depends on, as far as it lies in `sources`."""
+    texts = tuple((path, source.data) for path, source in sources.items())
+    sides = tuple(tuple((path, edit) for path, edit in side if path in sources) for side in (before, after))
+    return contract, texts, sides
+
+
+def _doubted(ruling: Ruling, earlier: Verification | None) -> Ruling:
+    """A fix refuted among others counts as refuted, unless it is proven without them."""
+    proven = ruling.verification and ruling.verification.verdict.proven
+    if earlier and earlier.verdict is Verdict.REFUTED and not proven:
+        return Ruling(ruling.candidate, earlier, accepted=False)
+    return ruling
+
+
+def _others(group: list[Candidate], candidate: Candidate) -> list[EditSet]:
+    return [other.fix.edits for other in group if other is not candidate]
+
+
+def _neighbours(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
+    """The candidates in groups that share files, each group in the given order."""
+    listed = list(candidates)
+    groups = connected(candidate.fix.edits.files.keys() for candidate in listed)
+    return [[item for item in listed if not group.isdisjoint(item.fix.edits.files)] for group in groups]
