@@ -1,1 +1,8 @@
+"""Is the fix right? Runs the code before and after it, in a cage, under the target's own Python."""
 
+from __future__ import annotations
+
+from fixer.verify.client import Verifier
+from fixer.verify.job import HarnessConfig, Job, VerifySettings
+
+__all__ = ["HarnessConfig", "Job", "Verifier", "VerifySettings"]

@@ -1,0 +1,210 @@
+"""The parent's side: one worker process, started at the first job and restarted if it died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+from fixer.contract import Verdict, Verification
+from fixer.source import SourceError
+from fixer.verify import interpreter
+from fixer.verify.job import Job, VerifySettings
+from fixer.verify.request import encode
+from fixer.verify.worker.frames import Unpacker, pack
+
+WORKER = Path(__file__).parent / "worker"
+_START_LIMIT = 180.0  # importing torch from a cold network disk
+_ANSWER_GRACE = 15.0
+_EXIT_GRACE = 3.0
+_ANSWER_LIMIT = 1 << 28
+_REMEDY = "install torch there (`pip install 'torch-fixer[verify]'`) or name another Python with `--python`"
+_PASSED_ON = {
+    *("CONDA_PREFIX", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH"),
+    *("PYTHONPATH", "SYSTEMROOT", "TZ", "USER", "VIRTUAL_ENV"),
+}
+
+
+class CannotStartError(Exception):
+    """No worker runs under this interpreter; the message is the reason that every job gets."""
+
+
+class WorkerDiedError(Exception):
+    """The worker is gone or does not answer."""
+
+
+class Verifier:
+    """Verifies jobs one after another in a worker of its own; a context manager: nothing stays behind."""
+
+    worker = WORKER
+
+    def __init__(self, settings: VerifySettings, root: Path) -> None:
+        self._settings = settings
+        self._root = root
+        self._lock = threading.Lock()
+        self._ids = count(1)
+        self._process: _Process | None = None
+        self._refusal: str | None = None
+
+    def __enter__(self) -> Verifier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the worker and everything under it."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def verify(self, job: Job) -> Verification:
+        """Run the code before and after the fix; nothing that the target's code does raises here."""
+        try:
+            request = {"id": next(self._ids), **encode(job, self._settings, self._root)}
+        except SourceError as error:
+            return _unverified(str(error))
+        with self._lock:
+            try:
+                answer = self._running().ask(request, self._settings.timeout + _ANSWER_GRACE)
+            except CannotStartError as error:
+                return _unverified(str(error))
+            except WorkerDiedError as error:
+                self.close()
+                return _unverified(str(error))
+            except BaseException:  # interrupted: the worker is in the middle of a job
+                self.close()
+                raise
+        return _verification(answer)
+
+    def _running(self) -> _Process:
+        if self._refusal is not None:
+            raise CannotStartError(self._refusal)
+        if self._process is None:
+            python = interpreter.find(self._settings.python, self._root, os.environ)
+            try:
+                self._process = _Process(python, self.worker)
+            except CannotStartError as error:
+                self._refusal = str(error)
+                raise
+        return self._process
+
+
+class _Process:
+    """A worker process that has said it is ready."""
+
+    def __init__(self, python: Path, worker: Path) -> None:
+        self._scratch = tempfile.mkdtemp(prefix="fixer-")
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
+        self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._popen: subprocess.Popen[bytes] | None = None
+        try:
+            self._start(python, worker)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, python: Path, worker: Path) -> None:
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - the interpreter is the user's choice
+                [python, "-B", worker, self._scratch],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                cwd=self._scratch,
+                env=_environment(os.environ),
+                start_new_session=True,  # Ctrl-C is for the parent to handle
+            )
+        except OSError as error:
+            raise CannotStartError(f"{python} does not start ({error.strerror}); {_REMEDY}") from None
+        assert self._popen.stdout is not None
+        threading.Thread(target=_read, args=(self._popen.stdout, self._messages), daemon=True).start()
+        try:
+            hello = self._receive(_START_LIMIT)
+        except WorkerDiedError:
+            raise CannotStartError(f"{python} does not start ({self._last_words()}); {_REMEDY}") from None
+        if "refused" in hello:
+            raise CannotStartError(f"{python} cannot verify: {hello['refused']}; {_REMEDY}")
+
+    def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        assert self._popen is not None
+        assert self._popen.stdin is not None
+        try:
+            self._popen.stdin.write(pack(request))
+            self._popen.stdin.flush()
+        except OSError:
+            raise WorkerDiedError("the verification worker died before this fix; run again") from None
+        while (answer := self._receive(timeout)).get("id") != request["id"]:
+            pass
+        return answer
+
+    def _receive(self, timeout: float) -> dict[str, Any]:
+        try:
+            message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            raise WorkerDiedError(f"the verification worker did not answer within {timeout:.0f} s") from None
+        if message is None:
+            raise WorkerDiedError("the verification worker died while it verified this fix")
+        return message
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "it ended without a word"
+
+    def stop(self) -> None:
+        """End the worker: politely, then with its whole group."""
+        if self._popen is not None:
+            assert self._popen.stdin is not None
+            with contextlib.suppress(OSError):
+                self._popen.stdin.close()  # the worker ends, and ends its jobs, when its requests do
+            try:
+                self._popen.wait(_EXIT_GRACE)
+            except subprocess.TimeoutExpired:
+                _kill(self._popen)
+        self._errors.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _kill(popen: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
+            os.killpg(popen.pid, signal.SIGKILL)
+    popen.kill()
+    popen.wait()
+
+
+def _read(pipe: IO[bytes], messages: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+    """Move messages from the worker's pipe to the queue; None says that the pipe has ended."""
+    unpacker = Unpacker(_ANSWER_LIMIT)
+    with pipe:
+        while data := os.read(pipe.fileno(), 1 << 16):
+            for message in unpacker.feed(data):
+                messages.put(message)
+    messages.put(None)
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the target's code may know of our environment: no tokens, no keys."""
+    return {name: value for name, value in environment.items() if name in _PASSED_ON}
+
+
+def _unverified(reason: str) -> Verification:
+    return Verification(Verdict.UNVERIFIED, reason)
+
+
+def _verification(answer: dict[str, Any]) -> Verification:
+    try:
+        return Verification(Verdict(answer["verdict"]), str(answer["reason"]), dict(answer["evidence"]))
+    except (KeyError, TypeError, ValueError) as error:
+        return _unverified(f"the verification worker gave a garbled answer ({error})")

@@ -1,0 +1,235 @@
+"""Processes that can be lost: fork one, hear its answer, and leave nothing of it behind.
+
+Both levels use it. The zygote forks a *job child*, which runs no code of the target and so can be trusted to
+watch over its *stage children*, which do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Callable, Iterable
+
+from .frames import Message, TooLongError, Unpacker, send
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_TAIL = 2000  # bytes of standard error that are worth quoting
+_ANSWER_LIMIT = 16 << 20
+_POLL = 0.05
+_OPEN_FILES = 512
+
+
+def _prctl(option: int, argument: int) -> None:
+    """Call prctl(2) where there is one; elsewhere the process group alone has to do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of daemonised descendants, so that they can be found and killed."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children() -> set[int]:
+    """The processes whose parent is this one, adopted ones included."""
+    found: set[int] = set()
+    with suppress(OSError):
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/children", encoding="ascii") as listing:
+                found.update(int(pid) for pid in listing.read().split())
+    return found
+
+
+def reap_strangers(known: Iterable[int], *, patience: float = 2.0) -> None:
+    """Kill and reap every child that is not among `known`, and what they leave behind in turn."""
+    keep = set(known)
+    give_up = time.monotonic() + patience
+    while time.monotonic() < give_up:
+        strangers = children() - keep
+        if not strangers:
+            return
+        for pid in strangers:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(OSError):
+                os.waitpid(pid, 0)
+
+
+def limit_resources(seconds: float, memory: int) -> None:
+    """Cap processor time, address space above today's, file size and open files, for good."""
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: int(seconds) + 2,
+        resource.RLIMIT_FSIZE: memory,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+    }
+    if sys.platform == "linux":
+        # Torch maps gigabytes that it never touches: only what comes on top of them counts.
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            mapped = int(statm.read().split()[0]) * resource.getpagesize()
+        limits[resource.RLIMIT_AS] = mapped + memory
+        # If the machine itself runs short, this process is the one to lose.
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write("1000")
+    for kind, value in limits.items():
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def describe_exit(status: int) -> str:
+    """What a wait status says, in words."""
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+def _close_all_but(keep: set[int]) -> None:
+    for name in os.listdir("/dev/fd"):
+        if int(name) not in keep:
+            with suppress(OSError):
+                os.close(int(name))
+
+
+class Child:
+    """A forked process, leader of its own group, that answers with one message."""
+
+    def __init__(self, body: Callable[[], Message], *, new_session: bool) -> None:
+        parent = os.getpid()
+        self.answer_fd, answer = os.pipe()
+        self.error_fd, error = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._run(body, parent, answer, error, new_session)
+        os.close(answer)
+        os.close(error)
+        self.answer: Message | None = None
+        self.fault: str | None = None
+        self._status: int | None = None
+        self._tail = b""
+        self._unpacker = Unpacker(_ANSWER_LIMIT)
+        self._open = [self.answer_fd, self.error_fd]
+
+    @staticmethod
+    def _run(body: Callable[[], Message], parent: int, answer: int, error: int, new_session: bool) -> None:
+        """The child's whole life; it leaves through `os._exit`, past the parent's cleanups."""
+        status = 1
+        try:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it died before the line above
+                os._exit(status)
+            os.setsid() if new_session else os.setpgid(0, 0)
+            os.dup2(error, 2)
+            _close_all_but({0, 1, 2, answer})
+            send(answer, body())
+            status = 0
+        finally:
+            if status:
+                sys.excepthook(*sys.exc_info())
+            os._exit(status)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What to select on before calling `receive`."""
+        return self._open
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has answered or died; asking again after `receive` is what makes this true."""
+        if self.answer is not None or self.fault is not None:
+            return True
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._status = status
+                self.receive(self._readable(0))  # what it wrote in its last moments
+        return self._status is not None
+
+    def _readable(self, timeout: float) -> list[int]:
+        return select.select(self._open, [], [], timeout)[0]
+
+    def receive(self, ready: Iterable[int]) -> None:
+        """Read from those of the child's descriptors that are ready."""
+        for descriptor in list(ready):
+            data = os.read(descriptor, 1 << 20)
+            if not data:
+                self._open.remove(descriptor)
+            elif descriptor == self.error_fd:
+                self._tail = (self._tail + data)[-_TAIL:]
+            else:
+                self._unpack(data)
+
+    def _unpack(self, data: bytes) -> None:
+        try:
+            for message in self._unpacker.feed(data):
+                self.answer = message
+        except (TooLongError, ValueError) as error:
+            self.fault = f"garbled answer: {error}"
+
+    def wait(self, deadline: float, watch: Callable[[], str | None] = lambda: None) -> None:
+        """Wait for an answer, death, the deadline, or a complaint of `watch`; then kill what is left."""
+        while not self.finished:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.fault = "ran out of time"
+                break
+            self.fault = watch()
+            if self.fault is None:
+                self.receive(self._readable(min(left, _POLL)))
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the child's group, reap the child and close its descriptors."""
+        with suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self._status is None:
+            with suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
+            _, self._status = os.waitpid(self.pid, 0)
+        os.close(self.answer_fd)
+        os.close(self.error_fd)
+
+    @property
+    def end(self) -> str:
+        """How it ended without an answer; call after `kill`."""
+        if self.fault is not None:
+            return self.fault
+        assert self._status is not None
+        return describe_exit(self._status)
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it wrote to standard error."""
+        return self._tail.decode("utf-8", "replace").strip()
+
+
+def folder_size(folder: str) -> int:
+    """Bytes of all files below a folder that is being written to."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return total
+
+
+def scratch_watch(folder: str, limit: int, *, every: float = 0.25) -> Callable[[], str | None]:
+    """Build a `watch` for `Child.wait` that complains once a folder holds more than `limit` bytes."""
+    due = time.monotonic() + every
+
+    def watch() -> str | None:
+        nonlocal due
+        if time.monotonic() < due:
+            return None
+        due = time.monotonic() + every
+        return "filled its scratch folder" if folder_size(folder) > limit else None
+
+    return watch

@@ -1,0 +1,86 @@
+"""What the target's code may not do: write outside its scratch folder, use the network, start processes.
+
+An audit hook refuses with a `PermissionError` that names what was tried; it sees what goes through Python.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Callable
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_SAFE_DEVICES = {os.devnull}
+_HARMLESS_SOCKET_EVENTS = {"socket.__new__", "socket.gethostname"}
+_PROCESS_EVENTS = {
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.startfile",
+    "os.system",
+    "pty.spawn",
+    "subprocess.Popen",
+}
+_SIGNAL_EVENTS = {"os.kill", "os.killpg", "signal.pthread_kill"}
+_PATH_ARGUMENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
+    # event: the positions of (path, directory descriptor) among its arguments
+    "os.chflags": ((0, None),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.link": ((1, 3),),
+    "os.lockf": (),
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.removexattr": ((0, None),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.rmdir": ((0, 1),),
+    "os.setxattr": ((0, None),),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "os.utime": ((0, 3),),
+    "sqlite3.connect": ((0, None),),
+}
+
+
+def close(scratch: str) -> None:
+    """Close the cage around this process, for good."""
+    sys.addaudithook(_hook(os.path.realpath(scratch)))
+
+
+def _hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
+    inside = scratch + os.sep
+    own_pid = os.getpid()
+
+    def refuse_write(path: Any, directory: Any = None) -> None:
+        if isinstance(path, int):  # an open descriptor was let through when it was opened
+            return
+        target = _resolve(path, directory)
+        if not (target + os.sep).startswith(inside) and target not in _SAFE_DEVICES:
+            raise PermissionError(f"verification refuses to write {target}")
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(flags, int) and flags & _WRITING:
+                refuse_write(path)
+        elif event in _PATH_ARGUMENTS:
+            for position, descriptor in _PATH_ARGUMENTS[event]:
+                refuse_write(arguments[position], None if descriptor is None else arguments[descriptor])
+        elif event in _PROCESS_EVENTS:
+            raise PermissionError(f"verification refuses to start a process ({event})")
+        elif event in _SIGNAL_EVENTS and arguments[0] != own_pid:
+            raise PermissionError(f"verification refuses to signal other processes ({event})")
+        elif event.startswith("socket.") and event not in _HARMLESS_SOCKET_EVENTS:
+            raise PermissionError(f"verification refuses to use the network ({event})")
+
+    return hook
+
+
+def _resolve(path: Any, directory: Any) -> str:
+    """The real place of a path that may be relative to a directory descriptor."""
+    name = os.fsdecode(path)
+    if isinstance(directory, int) and directory >= 0:
+        name = os.path.join(os.readlink(f"/proc/self/fd/{directory}"), name)
+    return os.path.realpath(name)

@@ -1,0 +1,202 @@
+"""Importing the target's files from memory: texts laid over what is on disk.
+
+The path in a frame or in ``__file__`` is spelled as in the request, so that lines can be told by it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import linecache
+import os
+import sys
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from types import CodeType, ModuleType
+from typing import Any, Collection, Mapping
+
+from . import slicing
+
+
+class _State:
+    """What this process imports from memory; a stage child installs it once."""
+
+    def __init__(self, texts: Mapping[str, str], roots: list[str]) -> None:
+        self.texts = {os.path.realpath(path): (path, text) for path, text in texts.items()}
+        self.roots = roots
+        self.loaded: dict[str, ModuleType] = {}
+        self.slices: dict[str, tuple[bool | None, Collection[str]]] = {}
+
+    def knows(self, real: str) -> bool:
+        """Whether the file is imported in our way rather than in Python's own."""
+        return real in self.texts or real in self.slices
+
+
+_state = _State({}, [])
+
+
+def install(texts: Mapping[str, str], roots: list[str], siblings: list[str]) -> None:
+    """Lay `texts` (by path) over the tree; `roots` go before the import path and `siblings` behind it."""
+    global _state
+    _state = _State(texts, roots)
+    sys.dont_write_bytecode = True
+    sys.path[:0] = [root for root in roots if root not in sys.path]
+    sys.path += [folder for folder in siblings if folder not in sys.path]
+    sys.path_hooks.insert(
+        0,
+        FileFinder.path_hook(
+            (ExtensionFileLoader, EXTENSION_SUFFIXES),
+            (_Loader, SOURCE_SUFFIXES),
+            (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        ),
+    )
+    sys.path_importer_cache.clear()
+    for path, text in texts.items():
+        # No modification time: `linecache` then never looks at the file on disk.
+        linecache.cache[path] = (len(text), None, text.splitlines(True), path)
+
+
+class _Loader(SourceFileLoader):
+    """Python's own loader, but for files that are laid over, sliced, or loaded under another name already."""
+
+    def __init__(self, fullname: str, path: str) -> None:
+        self._real = os.path.realpath(path)
+        super().__init__(fullname, _state.texts[self._real][0] if self._real in _state.texts else path)
+
+    def get_data(self, path: str) -> bytes:
+        if os.path.realpath(path) in _state.texts:
+            return source_text(path).encode()
+        return super().get_data(path)
+
+    def get_source(self, fullname: str) -> str | None:
+        if self._real in _state.texts:
+            return source_text(self._real)
+        return super().get_source(fullname)
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        if not _state.knows(self._real):
+            return super().get_code(fullname)
+        tree = ast.parse(source_text(self.path))
+        sliced, wanted = _state.slices.get(self._real, (None, ()))
+        if sliced or (sliced is None and slicing.runs_a_script(tree)):
+            tree = slicing.definitions(tree, wanted)
+        return compile(tree, self.path, "exec", dont_inherit=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        # One file is one module, whatever name it is imported by: else its classes would exist twice.
+        return _state.loaded.get(self._real)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if self._real in _state.loaded:
+            module.__spec__ = _spec(module.__name__, self.path)
+            return
+        if _state.knows(self._real):
+            _state.loaded[self._real] = module
+        try:
+            super().exec_module(module)
+        except BaseException:
+            _state.loaded.pop(self._real, None)
+            raise
+
+
+def _spec(name: str, path: str) -> ModuleSpec:
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, path))
+    assert spec is not None
+    return spec
+
+
+def source_text(path: str) -> str:
+    """A file's text on this side: from the overlay, else from disk."""
+    real = os.path.realpath(path)
+    if real in _state.texts:
+        return _state.texts[real][1]
+    with open(real, "rb") as file:
+        return importlib.util.decode_source(file.read())
+
+
+def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) -> ModuleType:
+    """Import a file under the name its package gives it, or else under its stem.
+
+    A file that would run a training script when imported is sliced to its definitions; `sliced` forces it or
+    forbids it. `wanted` names the functions whose globals a slice has to keep, beside those of its classes.
+    """
+    real = os.path.realpath(path)
+    if real in _state.loaded:
+        return _state.loaded[real]
+    for module in list(sys.modules.values()):
+        origin = getattr(module, "__file__", None)
+        if isinstance(origin, str) and module.__name__ != "__main__" and os.path.realpath(origin) == real:
+            return module
+    _state.slices[real] = (sliced, tuple(wanted))
+    name, top = module_name(path)
+    if top not in sys.path:
+        sys.path.insert(0, top)
+    if name not in sys.modules and name not in sys.builtin_module_names:
+        module = importlib.import_module(name)
+        if os.path.realpath(module.__file__ or "") == real:
+            return module
+    return _load_by_location(name, path)
+
+
+def _load_by_location(name: str, path: str) -> ModuleType:
+    """Import a file whose name is taken by another module."""
+    parent, _, stem = name.rpartition(".")
+    name = f"{parent}._fixer_{stem}" if parent else f"_fixer_{stem}"
+    spec = _spec(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        assert spec.loader is not None
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def module_name(path: str) -> tuple[str, str]:
+    """The dotted name of a file and the folder that has to be on the import path for it."""
+    folder, file_name = os.path.split(os.path.abspath(path))
+    stem = os.path.splitext(file_name)[0]
+    packages: list[str] = []
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        packages.insert(0, package)
+    if not packages and _imports_relatively(path):
+        # A package without `__init__.py`: its top is not marked, so the nearest root has to be it.
+        above = [root for root in _state.roots if folder.startswith(os.path.join(root, ""))]
+        if above:
+            top = max(above, key=len)
+            return ".".join([*os.path.relpath(folder, top).split(os.sep), stem]), top
+    if stem != "__init__" or not packages:
+        packages.append(stem)
+    return ".".join(packages), folder
+
+
+def _imports_relatively(path: str) -> bool:
+    tree = ast.parse(source_text(path))
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
+
+
+def run_as_main(path: str) -> dict[str, Any]:
+    """Execute a file as ``python FILE`` would and return its namespace."""
+    module = ModuleType("__main__")
+    name, top = module_name(path)
+    module.__file__ = path
+    module.__package__ = name.rpartition(".")[0]
+    sys.modules["__main__"] = module
+    sys.argv[:] = [path]
+    for entry in (top, os.path.dirname(path)):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    exec(compile(source_text(path), path, "exec", dont_inherit=True), module.__dict__)
+    return module.__dict__

@@ -1,0 +1,199 @@
+"""Cutting a training script down to what it defines, so that it can be imported without running.
+
+Kept: imports, definitions, constants, and what the kept definitions need of the rest. Line numbers stay.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Collection, Iterable, Iterator, Mapping
+
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_TRAINING_METHODS = {"backward", "fit", "parse_args", "parse_known_args", "step", "zero_grad"}
+_STOPPING_CALLS = {"exit", "input", "quit"}
+_HARMLESS_CALLS = (  # heads of dotted names; such calls only set things up or look things up
+    "sys.path.",
+    "warnings.",
+    "logging.",
+    "torch.manual_seed",
+    "torch.set_",
+    "torch.device",
+    "torch.cuda.is_available",
+    "torch.backends.",
+    "random.seed",
+    "np.random.seed",
+    "numpy.random.seed",
+    "os.path.",
+    "os.getenv",
+    "os.environ.",
+    "pathlib.Path",
+    "Path",
+    "collections.namedtuple",
+    "namedtuple",
+    "typing.",
+    "TypeVar",
+    "NewType",
+)
+_HARMLESS_BUILTINS = {
+    *("abs", "bool", "dict", "float", "frozenset", "int", "len", "list", "max", "min", "print", "range"),
+    *("round", "set", "sorted", "str", "sum", "tuple"),
+}
+
+
+def runs_a_script(tree: ast.Module) -> bool:
+    """Whether importing the module would train, parse a command line, ask or exit."""
+    functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
+    return any(_trains(node, functions, set()) for node in _top_level(tree.body))
+
+
+def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run on import."""
+    return (node for node in body if not isinstance(node, _Definition) and not is_main_guard(node))
+
+
+def is_main_guard(node: ast.stmt) -> bool:
+    """Whether a statement is ``if __name__ == "__main__":``, or has that test among others."""
+    return isinstance(node, ast.If) and any(
+        isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test)
+    )
+
+
+def _trains(node: ast.AST, functions: Mapping[str, ast.AST], seen: set[str]) -> bool:
+    """Whether a statement trains, or calls a function of the module that does."""
+    for part in _running_parts(node):
+        if not isinstance(part, ast.Call):
+            continue
+        if isinstance(part.func, ast.Attribute):
+            if part.func.attr in _TRAINING_METHODS or _dotted(part.func) == "sys.exit":
+                return True
+        elif isinstance(part.func, ast.Name):
+            name = part.func.id
+            if name in _STOPPING_CALLS:
+                return True
+            if name in functions and name not in seen:
+                seen.add(name)
+                if _trains(functions[name], functions, seen):
+                    return True
+    return False
+
+
+def _running_parts(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a node without entering the definitions below it: they do not run here."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (*_Definition, ast.Lambda)):
+            yield from _running_parts(child)
+
+
+def _dotted(node: ast.AST) -> str:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+    return ".".join([node.id, *parts]) if isinstance(node, ast.Name) else ""
+
+
+def definitions(tree: ast.Module, wanted: Collection[str] = ()) -> ast.Module:
+    """The part of a module that defines things.
+
+    Globals that classes, and the functions in `wanted`, read when they run are computed if they can be: what
+    fails among them is skipped, since the code under test may not need it.
+    """
+    body = [node for node in tree.body if not is_main_guard(node)]
+    kept = {index for index, node in enumerate(body) if _is_plain(node)}
+    needed: set[str] = set(wanted)
+    for index in kept:
+        node = body[index]
+        needed |= _reads(node) if not isinstance(node, _Function) else _definition_time_reads(node)
+    optional: set[int] = set()
+    grew = True
+    while grew:
+        grew = False
+        for index, node in enumerate(body):
+            if isinstance(node, _Function) and node.name in needed and not _reads(node) <= needed:
+                needed |= _reads(node)
+                grew = True
+            elif index not in kept | optional and _prepares(node, needed):
+                optional.add(index)
+                needed |= _reads(node)
+                grew = True
+    sliced = [
+        _attempt(node) if index in optional else node
+        for index, node in enumerate(body)
+        if index in kept | optional
+    ]
+    return ast.fix_missing_locations(ast.Module(body=sliced, type_ignores=[]))
+
+
+def _is_plain(node: ast.stmt) -> bool:
+    """Whether a statement only imports, defines, or computes a constant."""
+    if isinstance(node, (ast.Import, ast.ImportFrom, *_Definition, ast.Pass, ast.Assert)):
+        return True
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        return node.value is None or _is_simple(node.value)
+    if isinstance(node, ast.Expr):
+        return _is_simple(node.value)
+    if isinstance(node, ast.If):
+        return _is_simple(node.test) and all(map(_is_plain, [*node.body, *node.orelse]))
+    if isinstance(node, ast.Try):
+        handlers = [statement for handler in node.handlers for statement in handler.body]
+        return all(map(_is_plain, [*node.body, *handlers, *node.orelse, *node.finalbody]))
+    return isinstance(node, ast.Raise)
+
+
+def _is_simple(expression: ast.expr) -> bool:
+    """Whether an expression calls nothing but what is known to be harmless."""
+    return all(_is_harmless(part) for part in ast.walk(expression) if isinstance(part, ast.Call))
+
+
+def _is_harmless(call: ast.Call) -> bool:
+    name = _dotted(call.func)
+    return name in _HARMLESS_BUILTINS or name.startswith(_HARMLESS_CALLS)
+
+
+def _prepares(node: ast.stmt, needed: set[str]) -> bool:
+    """Whether a statement computes a needed name or completes one (``parser.add_argument(..)``)."""
+    if any(
+        _dotted(part).split(".")[-1] in _TRAINING_METHODS - {"parse_args", "parse_known_args"}
+        for part in ast.walk(node)
+        if isinstance(part, ast.Attribute)
+    ):
+        return False
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        return bool(_binds(node) & needed)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return _dotted(node.value.func).split(".")[0] in needed and "." in _dotted(node.value.func)
+    if isinstance(node, (ast.If, ast.Try, ast.With)):
+        return bool(_binds(node) & needed)
+    return False
+
+
+def _binds(node: ast.AST) -> set[str]:
+    return {
+        part.id
+        for part in _running_parts(node)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+
+
+def _reads(node: ast.AST) -> set[str]:
+    return {
+        part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
+    }
+
+
+def _definition_time_reads(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    arguments = node.args
+    parts: list[ast.AST] = [*node.decorator_list, *arguments.defaults]
+    parts += [default for default in arguments.kw_defaults if default is not None]
+    return set().union(*map(_reads, parts))
+
+
+def _attempt(node: ast.stmt) -> ast.stmt:
+    """``try: <node>`` / ``except BaseException: pass``, so that what is optional may fail."""
+    handler = ast.ExceptHandler(
+        type=ast.Name(id="BaseException", ctx=ast.Load()), name=None, body=[ast.Pass()]
+    )
+    attempt = ast.Try(body=[node], handlers=[handler], orelse=[], finalbody=[])
+    return ast.copy_location(attempt, node)
