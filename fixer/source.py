@@ -79,7 +79,7 @@ class Source:
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:
-            raise SourceError(path, _reason(error)) from None
+            raise SourceError(path, reason_of(error)) from None
         if len(data) > MAX_BYTES:
             raise SourceError(path, f"larger than {MAX_BYTES // 1024**2} MB; exclude it")
         return cls(path, data)
@@ -243,7 +243,8 @@ def _kind(mode: int) -> str:
     return "a device or socket"
 
 
-def _reason(error: OSError | ValueError) -> str:
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a path cannot be read and what to do about it."""
     if not isinstance(error, OSError):
         return "not a file name; check the path"
     known = _REASONS.get(error.errno or 0)
