@@ -14,14 +14,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, order=True)
 class Edit:
-    """Replace bytes ``start`` to ``end`` (exclusive) of a file by ``text``; an insertion has ``start == end``."""
+    """Replace bytes ``start`` to ``end`` (exclusive) of a file by ``text``; equal ones insert."""
 
     start: int
     end: int
     text: str
 
     def overlaps(self, other: Edit) -> bool:
-        """Whether both claim a byte, or both insert at one place.
+        """Whether both claim a byte, or insert different text at one place.
 
         An insertion at the border of a replaced span does not overlap it: the order of the two is clear.
         """
@@ -125,4 +125,5 @@ class Encoder:
         self.newline = newline
 
     def __call__(self, text: str) -> bytes:
+        """The bytes of `text`, with the file's newlines."""
         return text.replace("\n", self.newline).encode(self.encoding)

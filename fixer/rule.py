@@ -1,7 +1,7 @@
 """What a rule is: everything that a codemod imports beside `fixer.facts`.
 
 A rule is a subclass of `Rule` in one file. Its class attributes say what it is, `check` says where it applies
-and attaches fixes whose edits come from a `fixer.rewrite.Editor`. The docstring of the rule's module is its page.
+and attaches fixes whose edits come from a `fixer.rewrite.Editor`. The docstring of its module is its page.
 """
 
 from __future__ import annotations

@@ -1,0 +1,318 @@
+"""The files of a tree joined: modules, imports and inheritance are resolved across them.
+
+Nothing is parsed before somebody asks about it; `mentioning` reads bytes only.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fixer.facts.file import File, Function, Import, dotted, methods
+from fixer.facts.kinds import Answer, Kind, Symbol
+from fixer.facts.torch_facts import EXTERNAL_MODULES, canonical
+from fixer.source import Source, SourceError
+
+if TYPE_CHECKING:
+    from fixer.facts.flow import Flow
+
+_MODULE_ROOTS = ("torch.nn.",)
+
+
+@dataclass(eq=False)
+class Class:
+    """A class of the tree with its bases resolved."""
+
+    file: File
+    node: ast.ClassDef
+    symbol: Symbol
+    bases: tuple[Symbol, ...]
+
+    @cached_property
+    def methods(self) -> dict[str, Function]:
+        """The methods that the class itself defines."""
+        return methods(self.node)
+
+
+@dataclass(eq=False)
+class Project:
+    """All files that questions may reach."""
+
+    sources: Mapping[Path, Source]
+    _files: dict[Path, File | None] = field(default_factory=dict)
+    _classes: dict[Symbol, Class | None] = field(default_factory=dict)
+    _flows: dict[ast.AST, Flow | None] = field(default_factory=dict)
+    slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
+    """Cache of `fixer.facts.flow.class_slots`."""
+
+    # Files
+
+    def file(self, path: Path) -> File | None:
+        """The file at `path`, None where it is not in the tree or not valid Python."""
+        if path not in self._files:
+            source = self.sources.get(path)
+            file = None
+            if source is not None:
+                try:
+                    file = File(source)
+                    _ = file.tree
+                except SourceError:
+                    file = None
+            self._files[path] = file
+        return self._files[path]
+
+    def mentioning(self, *tokens: bytes) -> Iterator[File]:
+        """The valid files whose bytes hold every one of `tokens`, in path order."""
+        for path in sorted(self.sources):
+            data = self.sources[path].data
+            if all(token in data for token in tokens):
+                file = self.file(path)
+                if file is not None:
+                    yield file
+
+    @cached_property
+    def _by_last_part(self) -> dict[str, list[tuple[tuple[str, ...], Path]]]:
+        index: dict[str, list[tuple[tuple[str, ...], Path]]] = {}
+        for path in self.sources:
+            parts = path.parts[:-1] if path.name == "__init__.py" else (*path.parts[:-1], path.stem)
+            if parts:
+                index.setdefault(parts[-1], []).append((parts, path))
+        return index
+
+    def module_path(self, importer: Path, target: Import) -> Path | None:
+        """The file of the tree that an import's module names, nearest to the importer; None if outside."""
+        if target.level:
+            folder = importer.parent
+            for _ in range(target.level - 1):
+                folder = folder.parent
+            base = folder.joinpath(*target.module.split(".")) if target.module else folder
+            for candidate in (base.with_name(base.name + ".py"), base / "__init__.py"):
+                if candidate in self.sources:
+                    return candidate
+            return None
+        wanted = tuple(target.module.split("."))
+        candidates = [
+            (parts, path)
+            for parts, path in self._by_last_part.get(wanted[-1], ())
+            if parts[-len(wanted) :] == wanted
+        ]
+        importer_parts = importer.parts
+
+        def closeness(candidate: tuple[tuple[str, ...], Path]) -> tuple[int, int]:
+            root = candidate[0][: -len(wanted)]
+            shared = 0
+            for mine, theirs in zip(root, importer_parts, strict=False):
+                if mine != theirs:
+                    break
+                shared += 1
+            return (shared - len(root), shared)
+
+        reachable = [
+            candidate for candidate in candidates if self._is_root(candidate[0][: -len(wanted)], importer)
+        ]
+        return max(reachable, key=closeness)[1] if reachable else None
+
+    def _is_root(self, root: tuple[str, ...], importer: Path) -> bool:
+        """Whether `root` may be on `sys.path` when `importer` runs.
+
+        It may if it is a folder around the importer, or if it is no package itself (``src/``).
+        """
+        if importer.parts[: len(root)] == root:
+            return True
+        return Path(*root) / "__init__.py" not in self.sources
+
+    # Names
+
+    def resolve(self, file: File, node: ast.AST | str) -> Symbol | None:
+        """The definition that a dotted expression of `file` names; None where that is not certain."""
+        name = node if isinstance(node, str) else dotted(node)
+        return self._resolve(file, name, frozenset()) if name else None
+
+    def _resolve(self, file: File, name: str, seen: frozenset[tuple[Path, str]]) -> Symbol | None:
+        if (file.path, name) in seen:
+            return None
+        seen |= {(file.path, name)}
+        root, _, rest = name.partition(".")
+        if name in file.classes or name in file.functions:
+            return Symbol(name, file.path)
+        if root in file.classes:
+            return Symbol(name, file.path)
+        if root in file.imports:
+            target = file.imports[root]
+            if target is None or root in file.module_names:
+                return None  # two imports, or an import and an assignment, compete for the name
+            return self._resolve_import(file, target, rest, seen)
+        if root in file.module_names or root in file.functions:
+            return None
+        for star in file.star_imports:
+            path = self.module_path(file.path, star)
+            if path is None:
+                if star.module == "torch.nn" and not star.level:
+                    return Symbol(canonical(f"torch.nn.{name}"))
+                continue
+            module = self.file(path)
+            found = self._resolve(module, name, seen) if module else None
+            if found is not None and found.path is not None:
+                return found
+        return None
+
+    def _resolve_import(
+        self, file: File, target: Import, rest: str, seen: frozenset[tuple[Path, str]]
+    ) -> Symbol | None:
+        if target.name is not None:
+            # `from package import module` comes before `from module import name`.
+            module_name = ".".join(part for part in (target.module, target.name) if part)
+            path = self.module_path(file.path, Import(module_name, target.level))
+            if path is None:
+                path = (
+                    self.module_path(file.path, Import(target.module, target.level))
+                    if target.module or target.level
+                    else None
+                )
+                rest = ".".join(part for part in (target.name, rest) if part)
+        else:
+            path, rest = self._deepest_module(file, target.module, rest)
+        if path is None:
+            if target.level:
+                return None
+            parts = [target.module, rest]
+            return Symbol(canonical(".".join(part for part in parts if part)))
+        module = self.file(path)
+        if module is None or not rest:
+            return None
+        return self._resolve(module, rest, seen)
+
+    def _deepest_module(self, file: File, module: str, rest: str) -> tuple[Path | None, str]:
+        """For ``import a`` and ``a.b.C``: the file of ``a.b``, and ``C``."""
+        names = rest.split(".") if rest else []
+        for length in range(len(names), -1, -1):
+            path = self.module_path(file.path, Import(".".join([module, *names[:length]])))
+            if path is not None:
+                return path, ".".join(names[length:])
+        return None, rest
+
+    # Classes
+
+    def find_class(self, symbol: Symbol | None) -> Class | None:
+        """The class of the tree that a symbol names."""
+        if symbol is None or symbol.path is None:
+            return None
+        if symbol not in self._classes:
+            file = self.file(symbol.path)
+            node = file.classes.get(symbol.name) if file else None
+            found = None
+            if file is not None and node is not None:
+                bases = tuple(self._base(file, base) for base in node.bases)
+                found = Class(file, node, symbol, bases)
+            self._classes[symbol] = found
+        return self._classes[symbol]
+
+    def _base(self, file: File, node: ast.expr) -> Symbol:
+        if isinstance(node, ast.Subscript):  # Generic[T]
+            node = node.value
+        return self.resolve(file, node) or Symbol(f"?{ast.unparse(node)}")
+
+    def class_at(self, file: File, node: ast.ClassDef) -> Class | None:
+        """The class of a node; None for classes inside functions."""
+        return self.find_class(file.symbol(node))
+
+    def lineage(self, cls: Class) -> list[Class]:
+        """The class and its ancestors within the tree, in method resolution order (depth first)."""
+        found: list[Class] = []
+
+        def visit(current: Class) -> None:
+            if current in found:
+                return
+            found.append(current)
+            for base in current.bases:
+                parent = self.find_class(base)
+                if parent is not None:
+                    visit(parent)
+
+        visit(cls)
+        return found
+
+    def outside_bases(self, cls: Class) -> set[str]:
+        """Names of the ancestors that lie outside the tree; one that cannot be resolved starts with ``?``."""
+        return {
+            base.name
+            for ancestor in self.lineage(cls)
+            for base in ancestor.bases
+            if self.find_class(base) is None
+        } - {"object"}
+
+    def is_module(self, symbol: Symbol | None) -> Answer:
+        """Whether a class derives from `nn.Module`."""
+        if symbol is None:
+            return Answer.UNKNOWN
+        cls = self.find_class(symbol)
+        if cls is None:
+            return _is_torch_module(symbol.name)
+        outside = self.outside_bases(cls)
+        answers = {_is_torch_module(name) for name in outside}
+        if Answer.YES in answers:
+            return Answer.YES
+        return Answer.UNKNOWN if Answer.UNKNOWN in answers else Answer.NO
+
+    def derives(self, symbol: Symbol | None, ancestor: Symbol) -> bool:
+        """Whether `symbol` certainly names `ancestor` or a class derived from it."""
+        if symbol == ancestor:
+            return True
+        cls = self.find_class(symbol)
+        return cls is not None and any(
+            current.symbol == ancestor or ancestor in current.bases for current in self.lineage(cls)
+        )
+
+    def subclasses(self, cls: Class) -> list[Class]:
+        """The classes of the tree derived from `cls`, itself left out.
+
+        A file that derives from a class must write its name, if only to import it.
+        """
+        found: list[Class] = []
+        waiting = [cls]
+        while waiting:
+            parent = waiting.pop()
+            for file in self.mentioning(b"class ", parent.node.name.encode()):
+                for node in file.classes.values():
+                    child = self.class_at(file, node)
+                    if child and child is not cls and child not in found and parent.symbol in child.bases:
+                        found.append(child)
+                        waiting.append(child)
+        return found
+
+    def method(self, cls: Class, name: str) -> tuple[Class, Function] | None:
+        """The definition that ``self.name`` of an instance of `cls` finds in the tree."""
+        for ancestor in self.lineage(cls):
+            if name in ancestor.methods:
+                return ancestor, ancestor.methods[name]
+        return None
+
+    # Flow
+
+    def flow(self, file: File, scope: ast.Module | Function) -> Flow | None:
+        """The kinds inside a function or at module level; None while that very scope is being computed."""
+        from fixer.facts.flow import Flow  # flow asks the project, the project caches flows
+
+        if scope not in self._flows:
+            self._flows[scope] = None
+            self._flows[scope] = Flow.of(self, file, scope)
+        return self._flows[scope]
+
+
+def _is_torch_module(name: str) -> Answer:
+    if name in ("torch.nn.Module", *EXTERNAL_MODULES) or (
+        name.startswith(_MODULE_ROOTS) and name.split(".")[-1][:1].isupper()
+    ):
+        return Answer.YES
+    if name.startswith("?"):
+        return Answer.UNKNOWN
+    return Answer.NO if name.split(".")[0] in _NEVER_MODULES else Answer.UNKNOWN
+
+
+_NEVER_MODULES = frozenset(
+    {"abc", "typing", "typing_extensions", "enum", "dataclasses", "collections", "torch"}
+)
