@@ -1,0 +1,326 @@
+"""Running a model through everything that a fix might change, and noting what it does."""
+
+from __future__ import annotations
+
+import copy
+import io
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from . import overlay
+from .bench import Bench, disturbed_registration, gradients, load_checkpoint, redrawn
+from .observe import (
+    Recorder,
+    buffers,
+    error_facts,
+    note_structure,
+    parameters,
+    reseed,
+    restore,
+    state,
+)
+from .oracles import Constraint, directional
+from .watch import rejected_value
+from .wiring import Region, first_post_hook, held_parameters, plain_optimizers, transfer_hooks
+
+Message = Dict[str, Any]
+
+_DISTURBANCE = 2.0
+_SCALES = (1.5, 10.0, 100.0, 1000.0)
+_RATES = (0.1, 0.01, 0.001)
+_INSTANCES = 8
+
+
+CONSTRAINT = "the author's constraint after every step"
+
+
+def instances(module: nn.Module, projection: Message) -> List[Tuple[str, nn.Module]]:
+    """The first few submodules of the constrained class, with the prefix of their parameters' names."""
+    cls = resolve(projection["path"], projection["class_name"])
+    found = [(f"{name}." if name else "", m) for name, m in module.named_modules() if isinstance(m, cls)]
+    return found[:_INSTANCES]
+
+
+def resolve(path: str, name: str) -> Any:
+    """Import a file and find a class or function in it by its qualified name."""
+    found: Any = overlay.load(path, wanted=[name.split(".")[0]])
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def author_constraint(job: Message) -> Constraint:
+    """The projection's original statements, with the globals of their file."""
+    projection = job["contract"]["projection"]
+    module = overlay.load(projection["path"], wanted=[projection["class_name"].split(".")[0]])
+    return Constraint(projection["statements"], vars(module), projection["path"])
+
+
+class ModelRecord:
+    """One model on one side: the phases it goes through, and what came of them."""
+
+    def __init__(
+        self, job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message
+    ) -> None:
+        self.job = job
+        self.side = payload["side"]
+        self.bench = bench
+        self.recorder = recorder
+        self.facts = facts
+        self.projection = job["contract"]["projection"]
+        self.wirings: List[Message] = [job["contract"]["wiring"][index] for index in payload["wirings"]]
+        self.settings: Message = facts["settings"] or {}
+        self.raw: List[Message] = []
+        self.constraint = Recorder()
+        facts["settings"] = self.settings
+        facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[])
+
+    def phases(self, parts: List[str]) -> None:
+        """Run the named parts in order, each on fresh instances."""
+        with self._phase("construction"):
+            self._construction()
+        if self.facts["errors"]:
+            return
+        if self.projection is not None:
+            with self._phase("disturbed construction"):
+                self._disturbed()
+        for mode in ("eval", "train"):
+            with self._phase(f"{mode} forward"):
+                self._forward(f"{mode} forward", self.bench.build(), mode)
+        self._survival()
+        if "checkpoint" not in self.settings:
+            with self._phase("choice of a checkpoint"):
+                self._choose_checkpoint()
+        if "checkpoint" in self.settings:
+            for mode in ("eval", "train"):
+                with self._phase(f"{mode} forward from a checkpoint"):
+                    module = self.bench.build()
+                    load_checkpoint(module, torch.load(self.settings["checkpoint"]))
+                    self._forward(f"{mode} forward from a checkpoint", module, mode)
+            if "trajectories" in parts and self.facts["trainable"]:
+                self._trajectories()
+        if "oracle" in parts:
+            self.facts["oracle"] = directional(self.bench)
+
+    def _construction(self) -> None:
+        module = self.bench.build()
+        note_structure(self.recorder, "construction", module)
+        if self.projection is None:
+            self.recorder.note_all("construction", "initial", parameters(module) + buffers(module))
+        self.facts["parameters"] = sum(1 for _ in module.parameters())
+
+    def _disturbed(self) -> None:
+        check = "construction from disturbed parameters"
+        with disturbed_registration(_DISTURBANCE, self.bench.seed + 5):
+            module = self.bench.build()
+        self._forward(check, module, "eval", times=1)
+
+    def _forward(self, check: str, module: nn.Module, mode: str, times: int = 2) -> None:
+        """Call the model, send a loss back, and note everything that is left behind; then once more."""
+        module.train(mode == "train")
+        for turn in range(times):
+            label = f"call {turn + 1}"
+            module.zero_grad(set_to_none=True)
+            run = self.bench.call(module, turn)
+            self.recorder.note(check, f"{label} outputs", [name for name, _ in run.outputs])
+            self.recorder.note_all(check, f"{label} output", run.outputs)
+            self.recorder.note(
+                check, f"{label} outputs with a graph", [t.requires_grad for _, t in run.outputs]
+            )
+            self.recorder.note(check, f"{label} loss", run.loss)
+            if any(bool(torch.isfinite(t).all()) for _, t in run.outputs):
+                self.facts["finite"] = True
+            if run.trainable:
+                assert run.loss is not None
+                run.loss.backward()
+                self.facts["trainable"] = True
+            self.recorder.note_all(check, f"{label} gradient of", gradients(parameters(module)))
+            self.recorder.note_all(check, f"{label} gradient of input", gradients(run.inputs))
+            self.recorder.note_all(check, f"{label} afterwards", parameters(module) + buffers(module))
+            self._note_reach(module, run.inputs)
+
+    def _note_reach(self, module: nn.Module, inputs: Any) -> None:
+        named = gradients(parameters(module)) + [(f"input {n}", g) for n, g in gradients(inputs)]
+        reached = {name for name, grad in named if grad is not None and bool((grad != 0).any())}
+        known = set(self.facts["reached"]) | reached
+        missing = (set(self.facts["unreached"]) | {name for name, _ in named}) - known
+        self.facts["reached"], self.facts["unreached"] = sorted(known), sorted(missing)
+
+    def _survival(self) -> None:
+        """Whether the model can be copied and saved after it has been used."""
+        check = "copying and saving"
+
+        def used() -> nn.Module:
+            module = self.bench.build()
+            self.bench.call(module, 0)
+            return module
+
+        def deepcopy() -> None:
+            self.bench.call(copy.deepcopy(used()), 0)
+
+        def save() -> None:
+            torch.save(used(), io.BytesIO())
+
+        for name, action in (("copy.deepcopy", deepcopy), ("torch.save of the module", save)):
+            try:
+                action()
+                works = True
+            except Exception:  # what does not work before need not work after
+                works = False
+            self.recorder.note_works(check, name, works)
+
+    def _choose_checkpoint(self) -> None:
+        module = self.bench.build()
+        scales = self._scales(module) if self.projection is not None else {}
+        path = f"checkpoint-{self.side}.pt"
+        torch.save(redrawn(module, self.bench.seed + 17, scales), path)
+        self.settings.update(checkpoint=path, constrained=sorted(scales))
+
+    def _scales(self, module: nn.Module) -> Dict[str, float]:
+        """How large each constrained parameter has to be for its constraint to have work to do."""
+        author = author_constraint(self.job)
+        found: Dict[str, float] = {}
+        generator = torch.Generator().manual_seed(self.bench.seed + 23)
+        for prefix, instance in instances(module, self.projection):
+            initial = state(instance)
+            for scale in _SCALES:
+                raw = dict(initial)
+                for name, parameter in parameters(instance):
+                    if parameter.is_floating_point():
+                        raw[name] = (
+                            torch.randn(parameter.shape, generator=generator).to(parameter.dtype) * scale
+                        )
+                restore(instance, raw)
+                author.apply(instance)
+                for name, parameter in parameters(instance):
+                    if not torch.equal(parameter, raw[name]):
+                        found.setdefault(f"{prefix}{name}", scale)
+            restore(instance, initial)
+        return found
+
+    def _trajectories(self) -> None:
+        steps = self.job["steps"]
+        for wiring in self.wirings or [None]:
+            rates = [self.settings["rate"]] if "rate" in self.settings else list(_RATES)
+            for rate in rates:
+                kept = [
+                    len(entries) for entries in (self.recorder.entries, self.constraint.entries, self.raw)
+                ]
+                trial = [
+                    self._trajectory(name, make, wiring, steps)
+                    for name, make in plain_optimizers(rate).items()
+                ]
+                if all(t["finite"] for t in trial) or rate == rates[-1]:
+                    self.settings["rate"] = rate
+                    self.facts["trajectories"] += trial
+                    break
+                del self.recorder.entries[kept[0] :], self.constraint.entries[kept[1] :], self.raw[kept[2] :]
+            if wiring is not None and wiring["kind"] == "construction":
+                self.facts["trajectories"].append(self._trajectory("", None, wiring, steps))
+
+    def _trajectory(
+        self,
+        name: str,
+        make: Optional[Callable[[Any], Optimizer]],
+        wiring: Optional[Message],
+        steps: int,
+    ) -> Message:
+        """Train for some steps under one optimizer; a wiring is replayed as it stands on this side."""
+        place = "" if wiring is None else f" at {wiring['path']}:{wiring['function'] or 'module level'}"
+        label = f"{name or 'the optimizer as built'}{place}"
+        facts: Message = {
+            "optimizer": label,
+            "steps": 0,
+            "losses": [],
+            "finite": True,
+            "binding": 0,
+            "hooks": 0,
+        }
+        with self._phase(f"training under {label}"):
+            module = self.bench.build()
+            load_checkpoint(module, torch.load(self.settings["checkpoint"]))
+            module.train()
+            optimizer, step = self._optimizer(module, make, wiring, facts)
+            start = state(module)
+            raw: List[Message] = []
+            if self.projection is not None and self.side == "after":
+                first_post_hook(optimizer, lambda: raw.append(self._instances(module)))
+            for index in range(steps):
+                self._train_step(module, optimizer, step, f"training under {label}", index, facts)
+                if raw:
+                    facts["binding"] += self._note_constraint(module, raw.pop(), label, index)
+            facts["moved"] = [n for n, p in parameters(module) if not torch.equal(p, start[n])]
+        return facts
+
+    def _optimizer(
+        self,
+        module: nn.Module,
+        make: Optional[Callable[[Any], Optimizer]],
+        wiring: Optional[Message],
+        facts: Message,
+    ) -> Any:
+        if wiring is None:
+            assert make is not None
+            optimizer = make(module.parameters())
+            return optimizer, optimizer.step
+        globals_ = vars(overlay.load(wiring["path"]))
+        region = Region(wiring, wiring[self.side], globals_)
+        if wiring["kind"] == "step":
+            assert make is not None
+            optimizer = make(module.parameters())
+            return optimizer, region.stepper(module, optimizer)
+        built = region.build(module)
+        facts["hooks"] = len(built._optimizer_step_post_hooks)
+        if make is None:
+            facts["class"] = type(built).__name__
+            return built, built.step
+        optimizer = make(held_parameters(built))
+        transfer_hooks(built, optimizer)
+        return optimizer, optimizer.step
+
+    def _train_step(
+        self, module: nn.Module, optimizer: Optimizer, step: Any, check: str, index: int, facts: Message
+    ) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        run = self.bench.call(module, 100 + index)
+        assert run.loss is not None
+        run.loss.backward()
+        loss = float(run.loss.detach())
+        facts["losses"].append(loss)
+        facts["finite"] = facts["finite"] and abs(loss) < 1e12
+        self.recorder.note(check, f"step {index} loss", run.loss)
+        self.recorder.note_all(check, f"step {index} gradient of", gradients(parameters(module)))
+        if self.projection is not None:  # the original's parameters are in range only once forward has run
+            self.recorder.note_all(check, f"step {index} used", parameters(module))
+        reseed(self.bench.seed + 1000 + index)
+        step()
+        facts["steps"] += 1
+        if self.projection is None:
+            self.recorder.note_all(check, f"step {index} result", parameters(module) + buffers(module))
+
+    def _instances(self, module: nn.Module) -> Message:
+        return {prefix: state(instance) for prefix, instance in instances(module, self.projection)}
+
+    def _note_constraint(self, module: nn.Module, raw: Message, label: str, index: int) -> bool:
+        """Note what the parameters are once the step is over; whether that is not what the update left."""
+        binding = False
+        for prefix, instance in instances(module, self.projection):
+            where = f"{label}, step {index}, {prefix or 'the model'}"
+            self.raw.append({"instance": prefix.rstrip("."), "where": where, "state": raw[prefix]})
+            for name, parameter in parameters(instance):
+                self.constraint.note(CONSTRAINT, f"{where} {name}", parameter)
+                binding = binding or not torch.equal(parameter, raw[prefix][name])
+        return binding
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            self.recorder.note_error(name, error)
+            self.facts["errors"].append({"phase": name, **error_facts(error)})
+            self.facts["values"].append(rejected_value(error))

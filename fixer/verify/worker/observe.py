@@ -1,0 +1,151 @@
+"""Writing down what a run does, so that two runs can be compared bit for bit.
+
+An entry is ``(check, detail, value)``. Values are tensors, plain data, a `Digest` of a tensor that is too large
+to keep, or ``{"works": bool}`` for abilities that a fix may add but not take away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import traceback
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor, nn
+
+Entry = Tuple[str, str, Any]
+Named = List[Tuple[str, Tensor]]
+
+KEPT_BYTES = 48 * 2**20
+"""Tensors beyond this much in one record are kept as digests."""
+
+
+class Recorder:
+    """A list of entries in the order in which they were observed."""
+
+    def __init__(self) -> None:
+        self.entries: List[Entry] = []
+        self._room = KEPT_BYTES
+
+    def note(self, check: str, detail: str, value: Any) -> None:
+        """Add one entry; a tensor is copied, so that later changes do not reach it."""
+        self.entries.append((check, detail, self._kept(value) if isinstance(value, Tensor) else value))
+
+    def note_all(self, check: str, what: str, tensors: Iterable[Tuple[str, Optional[Tensor]]]) -> None:
+        """Add one entry for each named tensor; None stays None."""
+        for name, tensor in tensors:
+            self.note(check, f"{what} {name}", tensor)
+
+    def note_error(self, check: str, error: BaseException) -> None:
+        """Add that the check raised; the type must agree, the words need not."""
+        self.note(check, "raises", type(error).__name__)
+
+    def note_works(self, check: str, detail: str, works: bool) -> None:
+        """Add an ability that a fix may add but not take away."""
+        self.note(check, detail, {"works": works})
+
+    def save(self, path: str) -> None:
+        """Write the entries for the process that compares them."""
+        torch.save(self.entries, path)
+
+    def _kept(self, tensor: Tensor) -> Any:
+        plain = tensor.detach()
+        if plain.layout != torch.strided:
+            plain = plain.to_dense()
+        plain = plain.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
+        size = plain.numel() * plain.element_size()
+        if size > self._room:
+            return digest(plain)
+        self._room -= size
+        return plain
+
+
+def digest(tensor: Tensor) -> List[Any]:
+    """A tensor's dtype, shape and a hash of its bytes (a list, so that it loads without any class)."""
+    data = ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+    return [
+        "digest",
+        str(tensor.dtype),
+        list(tensor.shape),
+        hashlib.blake2b(data, digest_size=16).hexdigest(),
+    ]
+
+
+def error_facts(error: BaseException) -> Dict[str, Any]:
+    """An exception as plain data; the innermost frame comes last."""
+    frames = [[f.filename, f.lineno, f.name] for f in traceback.extract_tb(error.__traceback__)]
+    return {"type": type(error).__name__, "message": first_line(error), "frames": frames}
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, cut to a readable length."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__
+
+
+def reseed(seed: int) -> None:
+    """Seed every generator that a model is likely to use."""
+    import random
+    import sys
+
+    random.seed(seed)
+    torch.manual_seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed % 2**32)
+
+
+def parameters(module: nn.Module) -> Named:
+    """Every parameter under every name it has."""
+    return list(module.named_parameters(remove_duplicate=False))
+
+
+def buffers(module: nn.Module) -> Named:
+    """Every buffer under every name it has."""
+    return list(module.named_buffers(remove_duplicate=False))
+
+
+def state(module: nn.Module) -> Dict[str, Tensor]:
+    """A copy of every parameter and buffer, persistent or not."""
+    return {name: tensor.detach().clone() for name, tensor in parameters(module) + buffers(module)}
+
+
+@torch.no_grad()
+def restore(module: nn.Module, saved: Dict[str, Tensor]) -> None:
+    """Write a `state` back in place, keeping every object and storage."""
+    for name, tensor in parameters(module) + buffers(module):
+        if name in saved:
+            tensor.data.copy_(saved[name])
+
+
+def note_structure(recorder: Recorder, check: str, module: nn.Module) -> None:
+    """Note names, shapes, trainability, sharing and persistence of everything the module holds."""
+    named = parameters(module)
+    recorder.note(check, "parameters", [[n, list(p.shape), str(p.dtype), p.requires_grad] for n, p in named])
+    recorder.note(check, "buffers", [[n, list(b.shape), str(b.dtype)] for n, b in buffers(module)])
+    recorder.note(check, "state_dict keys", list(module.state_dict()))
+    recorder.note(check, "shared parameters", shared_names(named))
+    recorder.note(check, "submodules", [name for name, _ in module.named_modules()])
+
+
+def shared_names(named: Sequence[Tuple[str, Tensor]]) -> List[List[str]]:
+    """Groups of names that stand for one and the same tensor."""
+    groups: Dict[int, List[str]] = {}
+    for name, tensor in named:
+        groups.setdefault(id(tensor), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def projected_loss(outputs: Named, seed: int) -> Optional[Tensor]:
+    """A fixed random projection of every floating-point output: a plain sum would hide errors that cancel."""
+    generator = torch.Generator().manual_seed(seed)
+    total: Optional[Tensor] = None
+    for _, output in outputs:
+        if output.layout != torch.strided or not (output.is_floating_point() or output.is_complex()):
+            continue
+        real = torch.view_as_real(output) if output.is_complex() else output
+        weights = torch.randn(real.shape, generator=generator, dtype=torch.float64)
+        term = (real * weights.to(device=real.device, dtype=real.dtype)).sum() / max(1, real.numel()) ** 0.5
+        total = term if total is None else total + term
+    return total

@@ -1,0 +1,154 @@
+"""Running a function or a whole script with its training loops cut short, and noting what it computes."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from . import synthesis
+from .observe import Recorder, buffers, parameters
+
+
+class Cut(BaseException):
+    """Ends a run that has been watched for long enough; no handler for `Exception` catches it."""
+
+
+class Loop:
+    """What the training loops of one run did, noted step by step."""
+
+    def __init__(self, recorder: Recorder, steps: int, keep_parameters: bool) -> None:
+        self.losses: List[float] = []
+        self.steps = 0
+        self.timed_out = False
+        self._recorder = recorder
+        self._limit = steps
+        self._keep_parameters = keep_parameters
+        self._optimizers: List[Optimizer] = []
+        self._start: Dict[int, List[Tensor]] = {}
+        self._moved: Dict[int, List[bool]] = {}
+        self._reached: Dict[int, List[bool]] = {}
+
+    def facts(self) -> Dict[str, Any]:
+        """How many parameters the optimizers hold, got gradients for, and moved."""
+        return {
+            "losses": self.losses[:50],
+            "backwards": len(self.losses),
+            "steps": self.steps,
+            "timed_out": self.timed_out,
+            "held": sum(len(flags) for flags in self._moved.values()),
+            "with_gradient": sum(sum(flags) for flags in self._reached.values()),
+            "moved": sum(sum(flags) for flags in self._moved.values()),
+        }
+
+    def on_backward(self, loss: Tensor) -> None:
+        """Note a loss; cut if the loop has no optimizer to count by."""
+        if len(self.losses) >= self._limit and self.steps == 0:
+            raise Cut
+        self._recorder.note("losses", f"backward {len(self.losses)}", loss)
+        self.losses.append(float(loss.detach().double().sum()))
+
+    def on_optimizer(self, optimizer: Optimizer) -> None:
+        """Watch the steps of a new optimizer."""
+        self._optimizers.append(optimizer)
+        optimizer.register_step_pre_hook(lambda o, *_: self._before_step(o))
+        optimizer.register_step_post_hook(lambda o, *_: self._after_step(o))
+
+    def _before_step(self, optimizer: Optimizer) -> None:
+        held = _held(optimizer)
+        which = self._optimizers.index(optimizer)
+        reached = self._reached.setdefault(which, [False] * len(held))
+        for index, parameter in enumerate(held):
+            self._recorder.note("gradients", f"step {self.steps} parameter {which}.{index}", parameter.grad)
+            reached[index] |= parameter.grad is not None
+        self._start.setdefault(which, [p.detach().clone() for p in held])
+
+    def _after_step(self, optimizer: Optimizer) -> None:
+        held = _held(optimizer)
+        which = self._optimizers.index(optimizer)
+        self._moved[which] = [
+            not torch.equal(p.detach(), s)
+            for p, s in zip(held, self._start[which])  # noqa: B905
+        ]
+        if self._keep_parameters:
+            for index, parameter in enumerate(held):
+                self._recorder.note(
+                    "parameters", f"after step {self.steps} parameter {which}.{index}", parameter
+                )
+        self.steps += 1
+        if self.steps >= self._limit:
+            raise Cut
+
+    @contextmanager
+    def watching(self, seconds: float) -> Iterator[None]:
+        """Watch every optimizer and every backward that happens inside; `Cut` ends here."""
+        backward, init, loader = torch.Tensor.backward, Optimizer.__init__, DataLoader.__init__
+        loop = self
+
+        def watched_backward(tensor: Tensor, *args: Any, **kwargs: Any) -> None:
+            loop.on_backward(tensor)
+            backward(tensor, *args, **kwargs)
+
+        def watched_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
+            init(optimizer, *args, **kwargs)
+            loop.on_optimizer(optimizer)
+
+        def single_process(self: Any, *args: Any, **kwargs: Any) -> None:
+            for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
+                kwargs.pop(name, None)
+            loader(self, *args, **{**kwargs, "num_workers": 0} if len(args) < 6 else kwargs)
+
+        def out_of_time(*_: object) -> None:
+            loop.timed_out = True
+            raise Cut
+
+        torch.Tensor.backward = watched_backward  # type: ignore[assignment, method-assign]
+        Optimizer.__init__ = watched_init  # type: ignore[assignment, method-assign]
+        DataLoader.__init__ = single_process  # type: ignore[assignment, method-assign]
+        previous = signal.signal(signal.SIGALRM, out_of_time)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        except Cut:
+            pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+            torch.Tensor.backward = backward  # type: ignore[method-assign]
+            Optimizer.__init__ = init  # type: ignore[method-assign]
+            DataLoader.__init__ = loader  # type: ignore[method-assign]
+
+
+def note_value(recorder: Recorder, check: str, value: Any) -> None:
+    """Note what a function returned or left in its arguments: tensors, models, optimizers, plain data."""
+    for name, tensor in synthesis.flatten_tensors(value):
+        recorder.note(check, name, tensor)
+        recorder.note(check, f"{name} requires_grad", tensor.requires_grad)
+        recorder.note(check, f"{name} gradient", tensor.grad if tensor.is_leaf else None)
+    for name, module in _modules(value, "value"):
+        recorder.note_all(check, name, parameters(module) + buffers(module))
+        recorder.note(check, f"{name} training", module.training)
+        for key, parameter in parameters(module):
+            recorder.note(check, f"{name} gradient {key}", parameter.grad)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        recorder.note(check, "value", repr(value))
+
+
+def _modules(value: Any, name: str) -> Iterator[Any]:
+    if isinstance(value, nn.Module):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _modules(item, f"{name}[{key!r}]")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _modules(item, f"{name}[{index}]")
+
+
+def _held(optimizer: Optimizer) -> List[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

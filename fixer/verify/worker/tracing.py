@@ -1,0 +1,137 @@
+"""Which lines of the changed files really run, and what the watched statement does when it runs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+Range = Tuple[int, int]
+Watcher = Callable[[Any, str], None]
+"""Called with a frame of a watched file and the event (``"line"``, ``"return"``)."""
+
+_OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
+
+
+class Tracer:
+    """Collects the lines that run inside functions of some files.
+
+    Lines of module and class bodies run at import whatever the harness does, so they prove nothing.
+    """
+
+    def __init__(self, paths: Iterable[str], watcher: Optional[Watcher] = None) -> None:
+        self.lines: Dict[str, Set[int]] = {os.path.realpath(path): set() for path in paths}
+        self._known: Dict[str, Optional[Set[int]]] = {}
+        self._watcher = watcher
+
+    def __enter__(self) -> Tracer:
+        self._previous = sys.gettrace()
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._previous)
+
+    def executed(self) -> Dict[str, List[int]]:
+        """The lines seen, as plain data."""
+        return {path: sorted(lines) for path, lines in self.lines.items()}
+
+    def _call(self, frame: Any, event: str, arg: Any) -> Any:
+        name = frame.f_code.co_filename
+        if name not in self._known:
+            self._known[name] = self.lines.get(os.path.realpath(name))
+        seen = self._known[name]
+        if seen is None:
+            return None
+        in_function = bool(frame.f_code.co_flags & _OPTIMIZED)
+        watcher = self._watcher
+
+        def local(frame: Any, event: str, arg: Any) -> Any:
+            if event == "line" and in_function:
+                seen.add(frame.f_lineno)
+            if watcher is not None and event in ("line", "return"):
+                watcher(frame, event)
+            return local
+
+        return local
+
+
+def required(text: str, ranges: Sequence[Sequence[int]], replayed: Iterable[str] = ()) -> List[Range]:
+    """The changed ranges that a harness has to reach: those that hold a statement inside a function.
+
+    Left out are functions that come or go as a whole (whoever calls them shows in other checks), and the
+    functions named in `replayed`, whose changed statements are executed on their own.
+    """
+    wanted: List[Range] = []
+    for path, function, outer in _functions(ast.parse(text)):
+        if path in replayed or any(_touches((f.lineno, f.body[0].lineno - 1), ranges) for f in outer):
+            continue
+        for statement in _own_statements(function):
+            span = _header(statement)
+            wanted += [
+                (max(r[0], function.lineno), min(r[1], function.end_lineno))
+                for r in ranges
+                if _touches(span, [r])
+            ]
+    return sorted(set(wanted))
+
+
+def missed(wanted: Iterable[Range], executed: Iterable[int]) -> List[Range]:
+    """The ranges of which no line ran."""
+    lines = set(executed)
+    return [(first, last) for first, last in wanted if not lines.intersection(range(first, last + 1))]
+
+
+def _functions(tree: ast.Module) -> List[Tuple[str, Any, List[Any]]]:
+    """Every function with its qualified name and the functions around it, itself included."""
+    found: List[Tuple[str, Any, List[Any]]] = []
+
+    def visit(node: ast.AST, names: List[str], outer: List[Any]) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                chain = [*outer, child]
+                found.append((".".join([*names, child.name]), child, chain))
+                visit(child, [*names, child.name], chain)
+            elif isinstance(child, ast.ClassDef):
+                visit(child, [*names, child.name], outer)
+            else:
+                visit(child, names, outer)
+
+    visit(tree, [], [])
+    return found
+
+
+def _own_statements(function: Any) -> List[ast.stmt]:
+    """The statements of a function that do something when it is called, those of nested functions left out."""
+    found: List[ast.stmt] = []
+
+    def visit(body: Iterable[ast.AST]) -> None:
+        for node in body:
+            if isinstance(node, ast.stmt):
+                if not _silent(node):
+                    found.append(node)
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    continue
+            visit(ast.iter_child_nodes(node))
+
+    visit(function.body)
+    return found
+
+
+def _silent(node: ast.stmt) -> bool:
+    """Whether Python has no line event for the statement: a docstring, `pass`, `global`."""
+    if isinstance(node, (ast.Pass, ast.Global, ast.Nonlocal)):
+        return True
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _header(node: ast.stmt) -> Range:
+    """The lines of a statement without those of the block under it."""
+    body = getattr(node, "body", None)
+    last = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno
+    return node.lineno, max(node.lineno, last or node.lineno)
+
+
+def _touches(span: Range, ranges: Sequence[Sequence[int]]) -> bool:
+    return any(r[0] <= span[1] and span[0] <= r[1] for r in ranges)

@@ -1,0 +1,218 @@
+"""Replaying the code around an optimizer: the statement that builds it, or the one that steps it.
+
+The text of a region is executed with the model's root name bound to a model that was built here. Whatever the
+region needs beyond that (a learning rate, a config object) is a number that answers to everything.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+_RETURNED = "__fixer_returned__"
+_OFF = {"amsgrad", "capturable", "dampening", "differentiable", "foreach", "fused", "maximize", "nesterov"}
+
+
+class WiringError(Exception):
+    """Why a region could not be replayed."""
+
+
+class Stub(float):
+    """A number whose attributes, items and calls are such numbers again."""
+
+    def __new__(cls, value: float = 0.01) -> Stub:
+        return float.__new__(cls, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Stub(0.0) if name in _OFF else Stub()
+
+    def __getitem__(self, key: object) -> Any:
+        return Stub()
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return Stub()
+
+    def step(self, optimizer: object = None, *args: object, **kwargs: object) -> Any:
+        """Step an optimizer that is handed over, as a gradient scaler does."""
+        return optimizer.step() if isinstance(optimizer, Optimizer) else Stub()
+
+
+class Holder(Stub):
+    """Stands for the object through which a region reaches the model, as in ``self.net``."""
+
+    def __new__(cls, model: nn.Module) -> Holder:
+        return float.__new__(cls, 0.01)
+
+    def __init__(self, model: nn.Module) -> None:
+        self.__dict__["_fallback"] = model
+
+    def __getattr__(self, name: str) -> Any:
+        fallback = self.__dict__["_fallback"]
+        if not name.startswith("__") and hasattr(fallback, name):
+            return getattr(fallback, name)
+        return super().__getattr__(name)
+
+    def __getitem__(self, key: object) -> Any:
+        return self.__dict__.get("_item", self.__dict__["_fallback"])
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return self.__dict__.get("_result", self.__dict__["_fallback"])
+
+
+class Region:
+    """The text of one wiring region on one side, ready to be executed."""
+
+    def __init__(self, wiring: Dict[str, Any], text: str, globals_: Dict[str, Any]) -> None:
+        self._wiring = wiring
+        self._globals = globals_
+        try:
+            tree = ast.parse(text)
+        except SyntaxError as error:
+            raise WiringError(f"the optimizer's statement does not parse on its own: {error.msg}") from error
+        self._code = compile(
+            ast.fix_missing_locations(_Returns().visit(tree)), f"<wiring of {wiring['path']}>", "exec"
+        )
+        stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        self._free: Set[str] = loaded - stored
+
+    def build(self, model: nn.Module) -> Optimizer:
+        """Execute a construction; the optimizer that comes out."""
+        namespace = self._namespace(model)
+        exec(self._code, namespace)
+        found = _evaluate(self._wiring["optimizer"], namespace)
+        if isinstance(found, Optimizer):
+            return found
+        candidates = list(_optimizers(namespace.get(_RETURNED))) or [
+            value
+            for name, value in namespace.items()
+            if name not in self._globals and isinstance(value, Optimizer)
+        ]
+        if len(candidates) != 1:
+            raise WiringError(f"the replayed statement left {len(candidates)} optimizers, not one")
+        return candidates[0]
+
+    def stepper(self, model: nn.Module, optimizer: Optimizer) -> Callable[[], None]:
+        """A function that executes a step region with `optimizer` in place."""
+        namespace = self._namespace(model)
+        _bind(self._wiring["optimizer"], optimizer, model, namespace)
+        taken: List[int] = []
+        optimizer.register_step_post_hook(lambda *_: taken.append(1))
+
+        def step() -> None:
+            before = len(taken)
+            exec(self._code, namespace)
+            if len(taken) == before:
+                raise WiringError("the replayed statement does not step the optimizer")
+
+        return step
+
+    def _namespace(self, model: nn.Module) -> Dict[str, Any]:
+        namespace = dict(self._globals)
+        _bind(self._wiring["model"], model, model, namespace)
+        for name in self._free - set(namespace):
+            if not hasattr(builtins, name):
+                namespace[name] = Stub(0.0) if name in _OFF else Stub()
+        return namespace
+
+
+def transfer_hooks(source: Optimizer, target: Optimizer) -> int:
+    """Register the post-step hooks of one optimizer on another, in order; how many there were."""
+    hooks = list(source._optimizer_step_post_hooks.values())
+    for hook in hooks:
+        target.register_step_post_hook(hook)
+    return len(hooks)
+
+
+def first_post_hook(optimizer: Optimizer, hook: Callable[[], None]) -> None:
+    """Call `hook` right after the raw update, ahead of the hooks that are there already."""
+    handle = optimizer.register_step_post_hook(lambda *_: hook())
+    optimizer._optimizer_step_post_hooks.move_to_end(handle.id, last=False)
+
+
+def held_parameters(optimizer: Optimizer) -> List[nn.Parameter]:
+    """Every parameter of every group."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+class _Returns(ast.NodeTransformer):
+    """``return x`` keeps x under a private name, for a region cut out of its function."""
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:  # noqa: N802 - the name `ast` looks for
+        value = node.value or ast.Constant(value=None)
+        return ast.copy_location(
+            ast.Assign(targets=[ast.Name(id=_RETURNED, ctx=ast.Store())], value=value), node
+        )
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:  # noqa: N802
+        return node
+
+
+def _bind(expression: str, value: Any, model: nn.Module, namespace: Dict[str, Any]) -> None:
+    """Make `expression` evaluate to `value`; what is already bound on the way is kept."""
+    node = ast.parse(expression.strip(), mode="eval").body
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            root = _root(node)
+            existing = namespace.get(root)
+            if isinstance(node.value, ast.Name) and isinstance(existing, (Holder, nn.Module)):
+                setattr(existing, node.attr, value)
+                return
+            holder = Holder(model)
+            holder.__dict__[node.attr] = value
+            node = node.value
+        elif isinstance(node, ast.Subscript):
+            holder = Holder(model)
+            holder.__dict__["_item"] = value
+            node = node.value
+        elif isinstance(node, ast.Call):
+            holder = Holder(model)
+            holder.__dict__["_result"] = value
+            node = node.func
+        else:
+            raise WiringError(f"cannot bind {expression}")
+        value = holder
+    namespace[node.id] = value
+
+
+def _root(node: ast.expr) -> Optional[str]:
+    for child in ast.walk(node):
+        if isinstance(child, ast.Name):
+            return child.id
+    return None
+
+
+def _evaluate(expression: str, namespace: Dict[str, Any]) -> Any:
+    try:
+        return eval(expression, namespace)
+    except Exception:  # the original may not bind that name: what it returns is looked at instead
+        return None
+
+
+def _optimizers(value: Any) -> Iterator[Optimizer]:
+    if isinstance(value, Optimizer):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _optimizers(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _optimizers(item)
+
+
+def plain_optimizers(lr: float) -> Dict[str, Callable[[Any], Optimizer]]:
+    """The two optimizers that every trajectory is run under."""
+    return {
+        f"SGD(lr={lr:g}, momentum=0.9)": lambda p: torch.optim.SGD(p, lr=lr, momentum=0.9),
+        f"Adam(lr={lr:g})": lambda p: torch.optim.Adam(p, lr=lr),
+    }

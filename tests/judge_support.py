@@ -1,0 +1,82 @@
+"""Jobs written as two texts a file, for the tests of the judge."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fixer.contract import Contract, Projection, Promise, Region, Subject, Wiring
+from fixer.edits import Edit, EditSet
+from fixer.source import Source
+from fixer.verify import Job
+
+HEADER = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n\n\n"
+
+
+def text(code: str, header: str = HEADER) -> str:
+    """A file: the usual imports and the dedented code."""
+    return header + textwrap.dedent(code).strip() + "\n"
+
+
+def line_edits(before: str, after: str) -> tuple[Edit, ...]:
+    """The edits, whole lines each, that turn one text into the other."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    starts = [0]
+    for line in old:
+        starts.append(starts[-1] + len(line.encode()))
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return tuple(
+        Edit(starts[a], starts[b], "".join(new[c:d]))
+        for tag, a, b, c, d in matcher.get_opcodes()
+        if tag != "equal"
+    )
+
+
+class Case:
+    """Files before and after a fix, with helpers that find places in them."""
+
+    def __init__(self, folder: Path, **files: tuple[str, str]) -> None:
+        self.folder = folder
+        self.before = {f"{name}.py": before for name, (before, _) in files.items()}
+        self.after = {f"{name}.py": after for name, (_, after) in files.items()}
+        for name, content in self.before.items():
+            (folder / name).write_text(content)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def region(self, name: str, snippet: str) -> Region:
+        """Where a piece of text lies in the original, whole lines without the first one's indentation."""
+        content = self.before[name]
+        assert content.count(snippet) == 1, f"{snippet!r} is there {content.count(snippet)} times"
+        start = content.index(snippet)
+        return Region(self.path(name), start, start + len(snippet))
+
+    def subject(self, name: str, class_name: str | None = None, function: str | None = None) -> Subject:
+        return Subject(self.path(name), class_name, function)
+
+    def projection(self, name: str, class_name: str, *statements: str, exact: bool = True) -> Projection:
+        regions = tuple(self.region(name, statement) for statement in statements)
+        return Projection(self.path(name), class_name, regions, exact=exact)
+
+    def wiring(self, name: str, snippet: str, model: str, **options: Any) -> Wiring:
+        options = {"kind": "construction", "model_class": None, "optimizer": "optimizer", **options}
+        return Wiring(self.region(name, snippet), options.pop("kind"), model, **options)
+
+    def job(self, contract: Contract) -> Job:
+        sources = {self.path(name): Source.read(self.path(name)) for name in self.before}
+        edits: Mapping[Path, tuple[Edit, ...]] = {
+            self.path(name): line_edits(self.before[name], self.after[name]) for name in self.before
+        }
+        return Job(contract, sources, EditSet({}), EditSet(edits))
+
+
+def preserves(*subjects: Subject, **more: Any) -> Contract:
+    return Contract(Promise.PRESERVES, subjects, **more)
+
+
+def repairs(symptom: str, region: Region, *subjects: Subject, **more: Any) -> Contract:
+    return Contract(Promise.REPAIRS, subjects, symptom=symptom, symptom_region=region, **more)
