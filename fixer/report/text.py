@@ -1,0 +1,117 @@
+"""Text for people: one line a finding, or also its code, what the fix does and what it rests on."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.color import ColorSystem
+from rich.style import Style
+
+from fixer.contract import Verdict
+from fixer.outcome import Outcome, Status
+from fixer.report.evidence import summary
+from fixer.report.excerpt import Paint, excerpt, visible
+from fixer.report.model import Report, alternatives, place, remark
+from fixer.rule import Fix
+
+_VERDICT_STYLE = {
+    Verdict.EQUIVALENT: "green",
+    Verdict.REPAIRED: "green",
+    Verdict.REFUTED: "bold red",
+    Verdict.UNVERIFIED: "yellow",
+}
+
+
+class _Note(NamedTuple):
+    label: str
+    text: str
+    style: str = "bold"
+
+
+def render(report: Report, *, concise: bool, colour: bool, width: int | None) -> str:
+    """One line or one block a finding; nothing where nothing was found."""
+    paint = _coloured if colour else _plain
+    if concise:
+        return "".join(f"{_line(report, outcome, paint)}\n" for outcome in report.outcomes)
+    blocks = ("\n".join(_block(report, outcome, paint, width)) for outcome in report.outcomes)
+    return "".join(f"{block}\n\n" for block in blocks)
+
+
+def _plain(text: str, _: str) -> str:
+    return text
+
+
+def _coloured(text: str, style: str) -> str:
+    return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+
+
+def _line(report: Report, outcome: Outcome, paint: Paint) -> str:
+    finding, where = outcome.finding, place(outcome)
+    name = paint(visible(report.relative(finding.path)), "bold")
+    mark = _mark(report, outcome)
+    parts = [
+        f"{name}:{where.row}:{where.column}:",
+        paint(finding.code, "bold red"),
+        finding.name,
+        *([paint(mark, "bold cyan")] if mark else []),
+        visible(finding.message),
+    ]
+    return " ".join(parts)
+
+
+def _mark(report: Report, outcome: Outcome) -> str:
+    if outcome.status is Status.FIXED:
+        return "[would be fixed]" if report.dry_run else "[fixed]"
+    return "[*]" if report.fixable(outcome) else ""
+
+
+def _block(report: Report, outcome: Outcome, paint: Paint, width: int | None) -> Iterator[str]:
+    yield _line(report, outcome, paint)
+    where = place(outcome)
+    gutter = len(str(where.end_row + 1))
+    if outcome.status is not Status.FIXED:
+        yield from excerpt(outcome, where, gutter, paint, width)
+    for note in _notes(report, outcome):
+        lead = f"{'':{gutter}} = "
+        indent = " " * (len(lead) + len(note.label) + 2)
+        text = f"{lead}{note.label}: {visible(note.text)}"
+        lines = textwrap.wrap(text, width or 10**9, subsequent_indent=indent, break_on_hyphens=False)
+        label = f"{paint('=', 'blue')} {paint(f'{note.label}:', note.style)}"
+        yield lines[0].replace(f"= {note.label}:", label, 1)
+        yield from lines[1:]
+
+
+def _notes(report: Report, outcome: Outcome) -> Iterator[_Note]:
+    if outcome.finding.help:
+        yield _Note("help", outcome.finding.help, "bold cyan")
+    if outcome.fix:
+        yield _Note("fix", _described(report, outcome, outcome.fix), "bold cyan")
+    for fix in alternatives(outcome):
+        yield _Note("or", _described(report, outcome, fix), "bold cyan")
+    verification = outcome.verification
+    if verification:
+        unproven = outcome.status is Status.FIXED and not verification.verdict.proven
+        verdict, *facts = summary(verification)
+        word, _, rest = verdict.partition(": ")
+        label = "WRITTEN UNPROVEN" if unproven and not report.dry_run else word
+        yield _Note(label, rest, _VERDICT_STYLE[verification.verdict])
+        for fact in facts:
+            yield _Note("evidence", fact)
+    elif outcome.status is Status.FIXED:
+        yield _Note("not verified", "`--verify=off`: nothing was run", "yellow")
+    why = remark(outcome)
+    if why:
+        yield _Note("left", why, "bold yellow")
+
+
+def _described(report: Report, outcome: Outcome, fix: Fix) -> str:
+    others = sorted(path for path in fix.edits.files if path != outcome.finding.path)
+    also = f"; also changes {_listed(report, others)}" if others else ""
+    return f"{fix.message} ({fix.applicability.value}{also})"
+
+
+def _listed(report: Report, paths: list[Path]) -> str:
+    return ", ".join(report.relative(path) for path in paths)
