@@ -1,7 +1,7 @@
-"""A worker whose only stage calls a function of the target: what the cage tests talk to instead of the judge."""
+"""A worker whose only stage calls a function of the target: the judge's stand-in in the cage's tests."""
 
-import os
 import sys
+import time
 from typing import Any
 
 from fixer.verify import worker
@@ -12,17 +12,21 @@ def call(job: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
     """Import the subject's file and call its function; its result must be JSON-ready."""
     from _fixer_worker import overlay  # type: ignore[import-not-found]
 
-    module = overlay.load(payload["path"])
-    return {"result": getattr(module, payload["function"])(), "scratch": job["scratch"]}
+    result = getattr(overlay.load(payload["path"]), payload["function"])()
+    return {"result": result, "scratch": job["scratch"]}
 
 
 def conduct(job: dict[str, Any], run_stage: Any) -> dict[str, Any]:
     """Call the first subject on both sides and hand back what happened as the evidence."""
+    if job["contract"]["parameter"] == "hang":
+        time.sleep(60)
+    if job["contract"]["parameter"] == "raise":
+        raise RuntimeError("a judge's defect")
     subject = job["contract"]["subjects"][0]
     sides = {side: run_stage("call", side, subject) for side in ("before", "after")}
-    return {"verdict": "unverified", "reason": "called", "evidence": {**sides, "request": job}}
+    return {"verdict": "unverified", "reason": "called", "evidence": sides}
 
 
 if __name__ == "__main__":
-    zygote = load_package(os.path.dirname(os.path.abspath(worker.__file__)))
+    zygote = load_package(worker.__path__[0])
     zygote.main(sys.argv[1], lambda: (conduct, {"call": call}))

@@ -29,8 +29,8 @@ _EXIT_GRACE = 3.0
 _ANSWER_LIMIT = 1 << 28
 _REMEDY = "install torch there (`pip install 'torch-fixer[verify]'`) or name another Python with `--python`"
 _PASSED_ON = {
-    *("CONDA_PREFIX", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH"),
-    *("PYTHONPATH", "SYSTEMROOT", "TZ", "USER", "VIRTUAL_ENV"),
+    *("CONDA_PREFIX", "HF_HOME", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("PATH", "PYTHONPATH", "SYSTEMROOT", "TORCH_HOME", "TZ", "USER", "VIRTUAL_ENV", "XDG_CACHE_HOME"),
 }
 
 

@@ -1,6 +1,7 @@
 """What the target's code may not do: write outside its scratch folder, use the network, start processes.
 
-An audit hook refuses with a `PermissionError` that names what was tried; it sees what goes through Python.
+An audit hook refuses with a `PermissionError` that names what was tried, and sees what goes through Python;
+the kernel, where it can, refuses the rest.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from typing import Any, Callable
+
+from . import kernel
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SAFE_DEVICES = {os.devnull}
@@ -46,10 +49,28 @@ _PATH_ARGUMENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
 
 def close(scratch: str) -> None:
     """Close the cage around this process, for good."""
-    sys.addaudithook(_hook(os.path.realpath(scratch)))
+    confined = kernel.restrict(scratch)
+    sys.addaudithook(hook(os.path.realpath(scratch)))
+    if not confined:
+        _audit_torch_save()
 
 
-def _hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
+def _audit_torch_save() -> None:
+    """Make `torch.save` raise the event that its file writer, which is C++, does not."""
+    import torch
+
+    save = torch.save
+
+    def audited_save(obj: Any, f: Any, *arguments: Any, **options: Any) -> None:
+        if isinstance(f, (str, os.PathLike)):
+            sys.audit("open", os.fspath(f), "w", os.O_WRONLY)
+        save(obj, f, *arguments, **options)
+
+    torch.save = audited_save
+
+
+def hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
+    """Build the audit hook that keeps this process inside `scratch`."""
     inside = scratch + os.sep
     own_pid = os.getpid()
 
@@ -60,7 +81,7 @@ def _hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
         if not (target + os.sep).startswith(inside) and target not in _SAFE_DEVICES:
             raise PermissionError(f"verification refuses to write {target}")
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+    def check(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING:
@@ -75,7 +96,7 @@ def _hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
         elif event.startswith("socket.") and event not in _HARMLESS_SOCKET_EVENTS:
             raise PermissionError(f"verification refuses to use the network ({event})")
 
-    return hook
+    return check
 
 
 def _resolve(path: Any, directory: Any) -> str:

@@ -91,7 +91,7 @@ class _Loader(SourceFileLoader):
             tree = slicing.definitions(tree, wanted)
         return compile(tree, self.path, "exec", dont_inherit=True)
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002 - importlib passes it
         # One file is one module, whatever name it is imported by: else its classes would exist twice.
         return _state.loaded.get(self._real)
 
@@ -132,10 +132,9 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
     real = os.path.realpath(path)
     if real in _state.loaded:
         return _state.loaded[real]
-    for module in list(sys.modules.values()):
-        origin = getattr(module, "__file__", None)
-        if isinstance(origin, str) and module.__name__ != "__main__" and os.path.realpath(origin) == real:
-            return module
+    imported = _imported_from(real)
+    if imported is not None:
+        return imported
     _state.slices[real] = (sliced, tuple(wanted))
     name, top = module_name(path)
     if top not in sys.path:
@@ -145,6 +144,18 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
         if os.path.realpath(module.__file__ or "") == real:
             return module
     return _load_by_location(name, path)
+
+
+def _imported_from(real: str) -> ModuleType | None:
+    """The module that a plain import has made of a file, if there was one."""
+    file_name = os.path.basename(real)
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__dict__", {}).get("__file__")  # not a lazy attribute
+        if not isinstance(origin, str) or not origin.endswith(file_name) or name == "__main__":
+            continue
+        if os.path.realpath(origin) == real:
+            return module
+    return None
 
 
 def _load_by_location(name: str, path: str) -> ModuleType:
