@@ -1,0 +1,323 @@
+"""Guesses what `forward` takes: its first consumer, how it is unpacked and indexed, then names and annotations."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from . import arguments, names, shapes, source, specs
+
+if TYPE_CHECKING:
+    from .arguments import Context
+    from .specs import Spec
+
+_MAX_DEPTH = 4
+
+# Names that say more than a use could. N: a width that is known nowhere else.
+_BY_NAME = (
+    (r"edge_index|edges$", lambda: specs.tensor([2, 8], "int64", 0, names.LENGTH)),
+    (
+        r"^adj|adjacency|^a_hat$|^laplacian$",
+        lambda: specs.tensor([names.LENGTH, names.LENGTH], "float32", 0, 1),
+    ),
+    (r"edge_(attr|weight|feat)", lambda: specs.tensor([8])),
+    (r"length|_lens?$|^lens$", lambda: specs.tensor([names.BATCH], "int64", names.LENGTH, names.LENGTH + 1)),
+    (r"key_padding_mask|pad_mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "bool", 0, 1)),
+    (r"attention_mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "float32", 1, 1)),
+    (r"attn_mask|(src|tgt)_mask", lambda: specs.tensor([names.LENGTH, names.LENGTH], "float32", 0, 0)),
+    (r"mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "float32", 1, 1)),
+    (r"^labels?$|_labels?$|^classes$", lambda: specs.tensor([names.BATCH], "int64", 0, 2)),
+    (r"^t$|timesteps?$|time_steps?$|^times?$", lambda: specs.tensor([names.BATCH], "float32", 0, 1)),
+    (
+        r"input_ids|token|_ids$|^ids$|indices|^idx$|_idx$|^src$|^tgt$|^trg$|words|captions?$|^seqs?$|^text",
+        lambda: specs.tensor([names.BATCH, names.LENGTH], "int64", 0, 8),
+    ),
+    (r"image|^img|_img|frames|pixels?|picture", lambda: shapes.signal(3, 2)),
+    (
+        r"^deterministic$|^training$|^reverse|^return_|^is_|^use_|^with_|^inverse",
+        lambda: specs.literal(False),
+    ),
+    (r"^rev$|^sample$", lambda: specs.literal(False)),
+    (r"^mode$", lambda: specs.literal("train")),
+)
+
+_LONG_TARGETS = {"cross_entropy": 1, "nll_loss": 1, "one_hot": 0}
+
+
+def forward_parameters(module: Any) -> list[inspect.Parameter]:
+    """Return the parameters of a bound `forward` or of any other callable."""
+    return [
+        parameter
+        for parameter in arguments.parameters_of(module.forward if isinstance(module, nn.Module) else module)
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+
+
+def guesses(
+    parameter: inspect.Parameter, function: Callable[..., Any], owner: Any, context: Context
+) -> list[Spec]:
+    """Return what an input may be, best guess first; `owner` is the built module that the method belongs to."""
+    found: list[Spec] = []
+    node = context.sources.function(function)
+    annotation = arguments.annotation_of(parameter, function)
+    if node is not None:
+        found.extend(_consumed(node, parameter.name, function, owner, context, 0))
+    named = by_name(parameter.name)
+    if annotation is not None and not _is_tensor_type(annotation):
+        found = arguments.annotated(annotation, parameter.name, context) + found
+    rank, dtype = _evidence(node, parameter.name) if node is not None else (0, None)
+    if rank or dtype:
+        base = (
+            found[0]
+            if found and specs.is_tensor(found[0])
+            else next(iter(named), specs.tensor(shapes.plain(max(rank, 2))))
+        )
+        if specs.is_tensor(base):
+            found.insert(0, _adjusted(base, rank, dtype))
+    found.extend(named)
+    found.extend(_others(parameter.name, owner))
+    return arguments.unique(found)
+
+
+def by_name(name: str) -> list[Spec]:
+    """Return what a name alone says about an input, if it says anything."""
+    return [make() for pattern, make in _BY_NAME if re.search(pattern, name.lower())][:1]
+
+
+def _is_tensor_type(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, torch.Tensor)
+
+
+def _adjusted(spec: Spec, rank: int, dtype: str | None) -> Spec:
+    if dtype == "int64" and spec["dtype"] != "int64":
+        return specs.tensor(shapes.plain(rank or 1, names.LENGTH), "int64", 0, 2)
+    return shapes.reranked(spec, rank) if rank and len(spec["shape"]) != rank else spec
+
+
+def _others(name: str, owner: Any) -> Iterator[Spec]:
+    width = _widest_guess(owner)
+    for rank in (2, 3, 4, 1, 5):
+        yield specs.tensor(shapes.plain(rank, width))
+    yield specs.tensor([names.BATCH, names.LENGTH], "int64", 0, 2)
+    yield specs.tensor([names.BATCH], "int64", 0, 2)
+    yield specs.literal(names.integer(name))
+
+
+def _widest_guess(owner: Any) -> int:
+    """Return the number of features of the first layer that has any."""
+    for layer in owner.modules() if isinstance(owner, nn.Module) else ():
+        spec = shapes.expected(layer) if layer is not owner else None
+        if spec is not None and specs.is_floating(spec) and len(spec["shape"]) > 1:
+            return int(spec["shape"][shapes.feature_axis(len(spec["shape"]))])
+    return names.WIDTH
+
+
+def _consumed(
+    node: ast.AST, name: str, function: Callable[..., Any], owner: Any, context: Context, depth: int
+) -> Iterator[Spec]:
+    """Yield what the callees that take the argument itself ask for, in source order."""
+    scope = {**getattr(function, "__globals__", {}), "self": owner}
+    scope.update(_loop_variables(node, scope))
+    for use in source.uses(node, {name}):
+        parent = use.parents[0]
+        if isinstance(parent, ast.keyword):
+            parent, place = use.parents[1], parent.arg
+        elif isinstance(parent, ast.Call) and use.node in parent.args:
+            place = parent.args.index(use.node)  # type: ignore[assignment]
+        elif isinstance(parent, ast.BinOp):
+            yield from _with_operand(parent, use.node, scope)
+            continue
+        else:
+            continue
+        if isinstance(parent, ast.Call):
+            yield from _taken(parent, place or 0, scope, context, depth)
+
+
+def _with_operand(operation: ast.BinOp, node: ast.expr, scope: dict[str, Any]) -> Iterator[Spec]:
+    """Yield the shape that goes with a parameter on the other side of an operator."""
+    other = operation.right if operation.left is node else operation.left
+    value = _value(other, scope)
+    if not isinstance(value, torch.Tensor) or value.dim() == 0:
+        return
+    if not isinstance(operation.op, ast.MatMult):
+        yield specs.tensor([names.BATCH, *value.shape] if value.dim() < 3 else list(value.shape))
+    elif operation.left is node:
+        yield specs.tensor(shapes.plain(2, value.shape[-2] if value.dim() > 1 else value.shape[0]))
+    else:
+        yield specs.tensor([value.shape[-1], names.BATCH])
+
+
+def _taken(
+    call: ast.Call, place: int | str, scope: dict[str, Any], context: Context, depth: int
+) -> Iterator[Spec]:
+    path = source.dotted(call.func) or ""
+    last = path.rsplit(".", 1)[-1]
+    if _LONG_TARGETS.get(last) == place:
+        yield specs.tensor([names.BATCH], "int64", 0, 2)
+    callee = _value(call.func, scope)
+    if isinstance(callee, nn.Module):
+        for layer in shapes.first_layers(callee):
+            found = list(_layer_takes(layer, place, context, depth))
+            yield from found
+            if found:
+                return
+    elif path.startswith("self.") and inspect.ismethod(callee) and depth < _MAX_DEPTH:
+        yield from _parameter_takes(callee, place, scope["self"], context, depth)
+    elif last in ("linear", "conv1d", "conv2d", "conv3d", "embedding") and place == 0 and len(call.args) > 1:
+        weight = _value(call.args[1], scope)
+        if isinstance(weight, torch.Tensor) and weight.dim() > 1:
+            yield _functional(last, weight)
+
+
+def _functional(name: str, weight: torch.Tensor) -> Spec:
+    if name == "embedding":
+        return specs.tensor([names.BATCH, names.LENGTH], "int64", 0, weight.shape[0])
+    if name == "linear":
+        return specs.tensor(shapes.plain(2, weight.shape[1]))
+    return shapes.signal(weight.shape[1], weight.dim() - 2)
+
+
+def _layer_takes(layer: nn.Module, place: int | str, context: Context, depth: int) -> Iterator[Spec]:
+    if type(layer).__module__.startswith("torch."):
+        spec = shapes.expected(layer, place if isinstance(place, int) else 0)
+        if spec is not None:
+            yield spec
+    elif depth < _MAX_DEPTH:
+        yield from _parameter_takes(layer.forward, place, layer, context, depth)
+
+
+def _parameter_takes(
+    method: Callable[..., Any], place: int | str, owner: Any, context: Context, depth: int
+) -> Iterator[Spec]:
+    node = context.sources.function(method)
+    parameters = [
+        item.name for index, item in enumerate(arguments.parameters_of(method)) if place in (index, item.name)
+    ]
+    if node is not None and parameters:
+        found = list(_consumed(node, parameters[0], method, owner, context, depth + 1))
+        rank, dtype = _evidence(node, parameters[0])
+        if found and (rank or dtype) and specs.is_tensor(found[0]):
+            yield _adjusted(found[0], rank, dtype)
+        elif rank or dtype:
+            yield _adjusted(specs.tensor(shapes.plain(max(rank, 2))), rank, dtype)
+        yield from found
+
+
+def _value(node: ast.AST, scope: dict[str, Any]) -> Any:
+    if isinstance(node, ast.Subscript):
+        owner = _value(node.value, scope)
+        return (
+            next(iter(owner.children()), None) if isinstance(owner, (nn.ModuleList, nn.ModuleDict)) else None
+        )
+    try:
+        return source.evaluate(node, scope)
+    except Exception:  # a local variable, or an attribute that only forward sets
+        return None
+
+
+def _loop_variables(node: ast.AST, scope: dict[str, Any]) -> dict[str, Any]:
+    """Bind the variables of loops over module lists to the first module."""
+    found: dict[str, Any] = {}
+    for loop in ast.walk(node):
+        if not isinstance(loop, (ast.For, ast.comprehension)):
+            continue
+        sources: list[ast.expr] = [loop.iter]
+        targets: list[ast.expr] = [loop.target]
+        if isinstance(loop.iter, ast.Call) and source.dotted(loop.iter.func) in ("zip", "enumerate"):
+            counter = [ast.Constant(value=0)] if source.dotted(loop.iter.func) == "enumerate" else []
+            sources = [*counter, *loop.iter.args]
+        if isinstance(loop.target, ast.Tuple):
+            targets = loop.target.elts
+        for target, origin in zip(targets, sources):  # noqa: B905 (Python 3.8)
+            modules = _value(origin, scope)
+            if isinstance(target, ast.Name) and isinstance(modules, nn.ModuleList) and len(modules):
+                found[target.id] = modules[0]
+    return found
+
+
+def _evidence(node: ast.AST, name: str) -> tuple[int, str | None]:
+    """Return the rank and the type that unpacking, indexing and reshaping of an argument show (0, None: nothing)."""
+    exact = 0
+    least = 0
+    dtype: str | None = None
+    for use in source.uses(node, {name}):
+        parent, *outer = use.parents
+        if isinstance(parent, ast.Attribute) and outer:
+            exact = exact or _unpacked(parent, outer)
+            least = max(least, _indexed(parent, outer))
+        elif isinstance(parent, ast.Subscript) and parent.value is use.node:
+            key = parent.slice
+            least = max(least, len(key.elts) if isinstance(key, ast.Tuple) and not _has_new_axis(key) else 0)
+        elif isinstance(parent, ast.Subscript) or type(parent).__name__ == "Index":
+            dtype = dtype or "int64"
+        elif isinstance(parent, ast.Call) and use.node in parent.args:
+            exact = exact or _pattern(parent, parent.args.index(use.node))
+        if exact and _reassigned(use):
+            break
+    return exact or (least if least > 2 else 0), dtype
+
+
+def _reassigned(use: source.Use) -> bool:
+    statement = next((item for item in use.parents if isinstance(item, ast.Assign)), None)
+    return statement is not None and any(
+        source.dotted(target) == source.dotted(use.node) for target in statement.targets
+    )
+
+
+def _has_new_axis(key: ast.Tuple) -> bool:
+    return any(isinstance(item, ast.Constant) and item.value in (None, Ellipsis) for item in key.elts)
+
+
+def _unpacked(attribute: ast.Attribute, outer: list[ast.AST]) -> int:
+    """Return how many sizes ``b, c, h, w = x.shape`` (or ``.size()``) unpacks, or what ``permute`` orders."""
+    holder = outer[0]
+    if attribute.attr == "size" and isinstance(holder, ast.Call) and not holder.args and len(outer) > 1:
+        holder = outer[1]
+    elif attribute.attr == "permute" and isinstance(holder, ast.Call):
+        return (
+            len(holder.args[0].elts)
+            if holder.args and isinstance(holder.args[0], (ast.Tuple, ast.List))
+            else len(holder.args)
+        )
+    elif attribute.attr != "shape":
+        return 0
+    if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], ast.Tuple):
+        items = holder.targets[0].elts
+        return 0 if any(isinstance(item, ast.Starred) for item in items) else len(items)
+    return 0
+
+
+def _indexed(attribute: ast.Attribute, outer: list[ast.AST]) -> int:
+    """Return the least rank for which ``x.shape[3]``, ``x.size(2)`` or ``x.transpose(1, 2)`` is legal."""
+    holder = outer[0]
+    places: list[Any] = []
+    if attribute.attr == "shape" and isinstance(holder, ast.Subscript):
+        places = [source.constant(holder.slice)]
+    elif attribute.attr in ("size", "transpose", "mean", "sum", "max", "softmax", "unbind") and isinstance(
+        holder, ast.Call
+    ):
+        places = [source.constant(argument) for argument in holder.args]
+    return max((place + 1 for place in places if type(place) is int), default=0)
+
+
+def _pattern(call: ast.Call, place: int) -> int:
+    """Return the rank that an einsum equation or an einops pattern gives the operand at a place."""
+    last = (source.dotted(call.func) or "").rsplit(".", 1)[-1]
+    equation = source.constant(call.args[0]) if last == "einsum" and call.args else None
+    if isinstance(equation, str) and "." not in equation:
+        operands = equation.split("->")[0].split(",")
+        return len(operands[place - 1].strip()) if 0 < place <= len(operands) else 0
+    pattern = (
+        source.constant(call.args[1])
+        if last in ("rearrange", "reduce", "repeat") and len(call.args) > 1
+        else None
+    )
+    if isinstance(pattern, str) and place == 0 and "..." not in pattern:
+        return len(re.findall(r"\([^)]*\)|\S+", pattern.split("->")[0]))
+    return 0

@@ -1,0 +1,165 @@
+"""Reads out of an exception which sizes it saw and which it wanted."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from . import source
+
+if TYPE_CHECKING:
+    from .probing import Failure, Frame
+    from .source import Sources
+
+# A pattern, and its groups as (seen, wanted); a pair in both orders where either side may be wrong.
+_SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
+    (r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", ((1, 2),)),
+    (r"to have (\d+) channels, but got (\d+) channels", ((2, 1),)),
+    (r"running_mean should contain (\d+) elements not (\d+)", ((1, 2),)),
+    (r"weight of shape \[(\d+)\] and input of shape \[\d+, (\d+)", ((2, 1),)),
+    (r"input_size\. Expected (\d+), got (\d+)", ((2, 1),)),
+    (r"inconsistent input_size: got (\d+),? expected (\d+)", ((1, 2),)),
+    (r"embedding dimension of (\d+), but got (\d+)", ((2, 1),)),
+    (r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\)", ((1, 2), (2, 1))),
+    (r"Expected size (\d+) but got size (\d+) for tensor number", ((2, 1), (1, 2))),
+    (r"input batch_size \((\d+)\) to match target batch_size \((\d+)\)", ((2, 1), (1, 2))),
+    (
+        r"has size (\d+) for operand \d+ which does not broadcast with previously seen size (\d+)",
+        ((1, 2), (2, 1)),
+    ),
+    (r"to be: \[(\d+), (\d+)\] but got: \[(\d+), (\d+)\]", ((3, 1), (4, 2), (1, 3), (2, 4))),
+    (r"expanded size of the tensor \((\d+)\) must match the existing size \((\d+)\)", ((2, 1), (1, 2))),
+    (r"size mismatch, got input \(\d+\), mat \(\d+x(\d+)\), vec \((\d+)\)", ((1, 2), (2, 1))),
+    (r"size of tensor a \((\d+)\) .* b \((\d+)\)", ((1, 2), (2, 1))),
+    (r"[Ee]xpected \D{0,40}(\d+)\D{1,40}got \D{0,40}(\d+)", ((2, 1),)),
+)
+
+_LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
+
+_RANKS: tuple[tuple[str, int], ...] = (
+    (r"not enough values to unpack \(expected (?:at least )?(\d)", 0),
+    (r"too many values to unpack \(expected (\d)", 0),
+    (r"is not equal to len\(dims\) = (\d)", 0),
+    (r"[Ee]xpected (\d)D? (?:dimensions|dims|dimensional)", 0),
+    (r"subscripts in the equation \((\d)\)", 0),
+    (r"must be a (\d)D tensor|must have shape .*?(\d)D|must be (\d)-D", 0),
+    (r"expected (\d)D(?: or (\d)D)? input|[Ee]xpected (\d)D \(unbatched\) or (\d)D \(batched\)", 0),
+    (
+        r"[Ee]xpected input to be (\d)D or (\d)D|to be (\d)-D or (\d)-D|[Ee]xpected (\d)D or (\d)D|[Ee]xpected (\d)D|(\d)-dimensional",
+        0,
+    ),
+    (r"expects? (?:a |an )?(\d)D|(\d)D tensors? expected|(\d)-D inputs?", 0),
+    (r"Dimension out of range .*?but got (-?\d)", 1),
+    (r"too many indices for tensor of dimension (\d)", 1),
+    (r"Dimension specified as (\d)", 1),
+)
+
+
+def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
+    """Yield pairs of a size that was seen and the one that was wanted instead, likeliest first."""
+    message = failure.message
+    for pattern, orders in _SIZES:
+        match = re.search(pattern, message)
+        if match:
+            yield from ((int(match[seen]), int(match[wanted])) for seen, wanted in orders)
+            break
+    yield from _from_lists(message)
+    yield from _from_guard(failure, sources)
+
+
+def _from_lists(message: str) -> Iterator[tuple[int, int]]:
+    """Yield the places in which two shapes of the message differ, compared from the right, in both orders."""
+    found = [[int(item) for item in text.split(",")] for text in re.findall(_LISTS, message)][:2]
+    if len(found) == 2:
+        pairs = [pair for pair in zip(found[0][::-1], found[1][::-1]) if pair[0] != pair[1]]  # noqa: B905 (Python 3.8)
+        yield from ((seen, wanted) for wanted, seen in pairs)
+        yield from pairs
+
+
+def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
+    """Yield the two sides of a comparison that an assert or the `if` around a raise made."""
+    for left, right, _ in compared(failure, sources):
+        if type(left) is int and type(right) is int and left != right:
+            yield left, right
+            yield right, left
+        for lefts, rights in (
+            ((left, right),) if isinstance(left, (tuple, list)) and isinstance(right, (tuple, list)) else ()
+        ):
+            for pair in zip(lefts[::-1], rights[::-1]):  # noqa: B905 (Python 3.8)
+                if pair[0] != pair[1] and all(type(item) is int for item in pair):
+                    yield pair
+                    yield pair[::-1]
+
+
+def compared(failure: Failure, sources: Sources) -> Iterator[tuple[Any, Any, ast.Compare]]:
+    """Yield the values that the failing guard compared, with the comparison itself."""
+    frame = next(iter(reversed(failure.own_frames)), None)
+    if frame is None or not isinstance(
+        failure.error, (AssertionError, ValueError, RuntimeError, NotImplementedError)
+    ):
+        return
+    guard = sources.guard(frame.filename, frame.line)
+    for node in ast.walk(guard) if guard else ():
+        if isinstance(node, ast.Compare) and len(node.comparators) == 1:
+            try:
+                yield value_in(node.left, frame), value_in(node.comparators[0], frame), node
+            except Exception:  # the guard calls something that is not worth calling again
+                continue
+
+
+_ALLOWED_CALLS = {"size", "dim", "len", "ndimension", "numel"}
+
+
+def value_in(node: ast.expr, frame: Frame) -> Any:
+    """Evaluate an expression in a frame if it calls nothing but ``len``, ``size`` and the like."""
+    for item in ast.walk(node):
+        if (
+            isinstance(item, ast.Call)
+            and (source.dotted(item.func) or "").rsplit(".", 1)[-1] not in _ALLOWED_CALLS
+        ):
+            raise ValueError("calls a function")
+    code = compile(ast.Expression(body=node), "<guard>", "eval")
+    return eval(code, frame.outer, frame.scope)  # an expression of the code under test, in its own frame
+
+
+def ranks(message: str) -> list[int]:
+    """Return the ranks that a message asks for."""
+    for pattern, extra in _RANKS:
+        match = re.search(pattern, message)
+        if match:
+            found = [int(group) for group in match.groups() if group is not None]
+            if extra:
+                found = [value + 1 if value >= 0 else -value for value in found]
+            return sorted({value for value in found if 0 <= value <= 6}, reverse=True)
+    return []
+
+
+def wanted_volume(message: str) -> tuple[int, int] | None:
+    """Return the size seen and the product of the known sizes of a ``view`` that did not fit."""
+    match = re.search(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)", message)
+    if not match:
+        return None
+    known = [int(item) for item in match[1].split(",") if int(item) > 0]
+    return int(match[2]), math.prod(known) if known else 1
+
+
+def sources_of(value: torch.Tensor, known: dict[int, Any]) -> Iterator[Any]:
+    """Yield the inputs that a tensor was computed from: itself, or the leaves of its autograd graph."""
+    if id(value) in known:
+        yield known[id(value)]
+        return
+    stack, seen = [value.grad_fn], set()
+    while stack and len(seen) < 500:
+        node: Any = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) in known:
+            yield known[id(leaf)]
+        stack.extend(following for following, _ in node.next_functions)

@@ -1,0 +1,57 @@
+"""Finds the tensors in whatever a module returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import PackedSequence
+
+_MAX_DEPTH = 8
+
+
+def flatten_tensors(output: Any) -> list[tuple[str, torch.Tensor]]:
+    """Return every tensor of an output with its path: ``""``, ``"[0]"``, ``"logits"``, ``"loc"``."""
+    return list(_walk(output, "", 0, set()))
+
+
+def _walk(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(value, torch.Tensor):
+        yield path, value
+        return
+    if depth > _MAX_DEPTH or id(value) in seen or value is None or isinstance(value, (bool, int, float, str)):
+        return
+    seen = seen | {id(value)}
+    for name, item in _entries(value):
+        yield from _walk(
+            item, path + (name if name.startswith("[") or not path else f".{name}"), depth + 1, seen
+        )
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, PackedSequence) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        yield from zip(value._fields, value)  # noqa: B905 (Python 3.8)
+    elif isinstance(value, dict):
+        yield from ((str(key), item) for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, torch.distributions.Distribution):
+        yield from _of_distribution(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from ((item.name, getattr(value, item.name, None)) for item in dataclasses.fields(value))
+    elif hasattr(value, "to_tuple") and callable(value.to_tuple):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value.to_tuple()))
+    elif (
+        hasattr(value, "__dict__") and not isinstance(value, (type, torch.nn.Module)) and not callable(value)
+    ):
+        yield from sorted(vars(value).items())
+
+
+def _of_distribution(value: torch.distributions.Distribution) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters of a distribution, those of the distributions that it is made of included."""
+    names = sorted(getattr(type(value), "arg_constraints", {}))
+    held = vars(value)
+    found = [(name, held[name]) for name in names if name in held]
+    yield from found or sorted((name, item) for name, item in held.items() if not name.startswith("__"))

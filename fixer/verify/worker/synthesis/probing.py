@@ -1,0 +1,217 @@
+"""Runs one attempt and says how far it came and what stopped it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import random
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PARAMETERS_AT_MOST = 3_000_000
+_TORCH = os.path.dirname(os.path.abspath(torch.__file__))
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class HarnessError(Exception):
+    """Nothing runnable was found; the message is one sentence with the last error."""
+
+
+class TooLarge(Exception):
+    """The model has more parameters than a quick check should train."""
+
+
+class _OutOfTime(BaseException):
+    """Raised inside an attempt that takes too long; not an Exception, so that no handler of the model's stops it."""
+
+
+class Frame(NamedTuple):
+    """One frame of a traceback, outermost first in a `Failure`."""
+
+    filename: str
+    line: int
+    function: str
+    scope: dict[str, Any]
+    outer: dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """What stopped an attempt."""
+
+    error: BaseException
+    frames: tuple[Frame, ...]
+    calls: int
+
+    @property
+    def message(self) -> str:
+        """The text of the exception."""
+        return str(self.error)
+
+    @property
+    def summary(self) -> str:
+        """The exception in one line."""
+        first = " ".join(self.message.split())[:200]
+        where = next(
+            (f" at line {frame.line} of {frame.function}" for frame in reversed(self.own_frames)), ""
+        )
+        return f"{type(self.error).__name__}: {first or 'no message'}{where}"
+
+    @property
+    def own_frames(self) -> list[Frame]:
+        """The frames of the code under test."""
+        return [frame for frame in self.frames if not frame.filename.startswith((_HERE, _TORCH, "<"))]
+
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """Grows with how far the attempt came."""
+        lines = [frame.line for frame in self.own_frames] or [0]
+        return (lines[0], self.calls, *lines[1:])
+
+
+class OnCpu(TorchFunctionMode):
+    """Keeps tensors on the CPU where the code under test names a CUDA device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Drop the device from one call."""
+        name = getattr(func, "__name__", "")
+        if name == "cuda":
+            return args[0]
+        kwargs = {
+            key: torch.device("cpu") if key == "device" and _is_cuda(item) else item
+            for key, item in (kwargs or {}).items()
+        }
+        if name == "to":
+            args = tuple(torch.device("cpu") if _is_cuda(item) else item for item in args)
+        return func(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def on_cpu(wanted: bool) -> Iterator[None]:
+    """Keep what runs inside on the CPU, if wanted."""
+    if not wanted:
+        yield
+        return
+    with OnCpu():
+        yield
+
+
+def _is_cuda(value: Any) -> bool:
+    return isinstance(value, (str, torch.device)) and str(value).startswith("cuda")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators that models draw from."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the code under test prints and warns about to itself."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise `_OutOfTime` after some seconds, where the platform and the thread have a timer."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: Any) -> None:
+        raise _OutOfTime("it ran out of time")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@contextlib.contextmanager
+def small_only(limit: int = _PARAMETERS_AT_MOST) -> Iterator[None]:
+    """Refuse models with more parameters than `limit` while they are being built, before they are initialised."""
+    register = getattr(nn.modules.module, "register_module_parameter_registration_hook", None)
+    total = 0
+
+    def count(_module: nn.Module, _name: str, parameter: Any) -> None:
+        nonlocal total
+        total += 0 if parameter is None or nn.parameter.is_lazy(parameter) else parameter.numel()
+        if total > limit:
+            raise TooLarge(f"more than {limit} parameters")
+
+    if register is None:
+        yield
+        return
+    handle = register(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+class Attempt(NamedTuple):
+    """What came of one attempt: a value, or a failure."""
+
+    value: Any
+    failure: Failure | None
+
+
+def attempt(function: Callable[[], Any], deadline: float, entry: str) -> Attempt:
+    """Call a function that runs code under test; frames before the one whose name is `entry` are not reported."""
+    calls = 0
+
+    def count(_module: nn.Module, _inputs: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    handle = nn.modules.module.register_module_forward_pre_hook(count)
+    try:
+        with quiet(), limited(deadline - time.monotonic()):
+            seed_everything(0)
+            return Attempt(function(), None)
+    except (Exception, SystemExit, _OutOfTime) as error:
+        return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls))
+    finally:
+        handle.remove()
+
+
+def _frames(traceback: TracebackType | None, entry: str) -> tuple[Frame, ...]:
+    found: list[Frame] = []
+    while traceback is not None:
+        frame = traceback.tb_frame
+        found.append(
+            Frame(
+                frame.f_code.co_filename,
+                traceback.tb_lineno,
+                frame.f_code.co_name,
+                frame.f_locals,
+                frame.f_globals,
+            )
+        )
+        traceback = traceback.tb_next
+    first = next(
+        (index for index, item in enumerate(found) if item.function == entry and item.filename != __file__),
+        None,
+    )
+    return tuple(found if first is None else found[first:])

@@ -1,0 +1,203 @@
+"""Reads the source of classes and functions: where a name is used, and how."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import sys
+import tokenize
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+if TYPE_CHECKING:
+    FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+
+
+class Use(NamedTuple):
+    """One place that reads a value: its node and the nodes around it, innermost first."""
+
+    node: ast.expr
+    parents: tuple[ast.AST, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def parse(text: str) -> ast.Module | None:
+    """Parse a file's text, or return None if it is not Python of this interpreter."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _definitions(tree: ast.Module) -> dict[str, list[ast.AST]]:
+    found: dict[str, list[ast.AST]] = {}
+
+    def visit(owner: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(owner):
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.setdefault(prefix + child.name, []).append(child)
+                local = "" if isinstance(child, ast.ClassDef) else "<locals>."
+                visit(child, f"{prefix}{child.name}.{local}")
+            else:
+                visit(child, prefix)
+
+    visit(tree, "")
+    return found
+
+
+class Sources:
+    """The texts that classes were loaded from; those given come before what the disk holds by now."""
+
+    def __init__(self, hints: dict[str, Any], subject: Any = None) -> None:
+        self._texts: dict[str, str | None] = dict(hints.get("sources") or {})
+        if isinstance(hints.get("source"), str):
+            for name in _files_of(subject):
+                self._texts.setdefault(name, hints["source"])
+
+    def text(self, filename: str) -> str | None:
+        """Return the text of a file, or None if it cannot be read."""
+        if filename not in self._texts:
+            try:
+                with tokenize.open(filename) as stream:
+                    self._texts[filename] = stream.read()
+            except (OSError, SyntaxError, UnicodeDecodeError):
+                self._texts[filename] = None
+        return self._texts[filename]
+
+    def tree(self, filename: str) -> ast.Module | None:
+        """Return the syntax tree of a file, or None."""
+        text = self.text(filename)
+        return None if text is None else parse(text)
+
+    def text_of(self, cls: type) -> str | None:
+        """Return the text of the file that a class was defined in."""
+        module = sys.modules.get(cls.__module__)
+        names = sorted(
+            name for name in _files_of(cls) if module is None or name == getattr(module, "__file__", name)
+        )
+        return self.text(names[0]) if names else None
+
+    def module_of(self, cls: type) -> ast.Module | None:
+        """Return the syntax tree of the file that a class was defined in."""
+        text = self.text_of(cls)
+        return None if text is None else parse(text)
+
+    def function(self, function: Callable[..., Any]) -> FunctionNode | None:
+        """Return the definition of a function or method, or None if its source is not at hand."""
+        plain = inspect.unwrap(getattr(function, "__func__", function))
+        code = getattr(plain, "__code__", None)
+        return (
+            None
+            if code is None
+            else self.definition(code.co_filename, plain.__qualname__, code.co_firstlineno)
+        )
+
+    def definition(self, filename: str, qualname: str, line: int) -> FunctionNode | None:
+        """Return the function of that name which starts nearest to the line."""
+        tree = self.tree(filename)
+        found = [] if tree is None else _definitions(tree).get(qualname, [])
+        functions = [node for node in found if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        return min(functions, key=lambda node: abs(node.lineno - line), default=None)
+
+    def statement(self, filename: str, line: int) -> ast.stmt | None:
+        """Return the innermost statement that covers a line."""
+        tree = self.tree(filename)
+        covering = [
+            node
+            for node in (ast.walk(tree) if tree else ())
+            if isinstance(node, ast.stmt)
+            and node.lineno <= line <= (getattr(node, "end_lineno", None) or node.lineno)
+        ]
+        return max(covering, key=lambda node: (node.lineno, node.col_offset), default=None)
+
+    def guard(self, filename: str, line: int) -> ast.expr | None:
+        """Return the test of the assert at a line, or of the nearest `if` around it."""
+        statement = self.statement(filename, line)
+        if isinstance(statement, ast.Assert):
+            return statement.test
+        tree = self.tree(filename)
+        around = [
+            node
+            for node in (ast.walk(tree) if tree else ())
+            if isinstance(node, ast.If)
+            and node.lineno <= line <= (getattr(node, "end_lineno", None) or node.lineno)
+        ]
+        nearest = max(around, key=lambda node: node.lineno, default=None)
+        return nearest.test if nearest else None
+
+
+def _files_of(subject: Any) -> set[str]:
+    functions = (
+        [value for value in vars(subject).values() if inspect.isfunction(value)]
+        if inspect.isclass(subject)
+        else [subject]
+    )
+    plain = [inspect.unwrap(getattr(function, "__func__", function)) for function in functions]
+    return {function.__code__.co_filename for function in plain if hasattr(function, "__code__")}
+
+
+def dotted(node: ast.AST) -> str | None:
+    """Return ``self.config.width`` for a chain of names, attributes and constant string keys, else None."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = dotted(node.value)
+        return None if owner is None else f"{owner}.{node.attr}"
+    if isinstance(node, ast.Subscript):
+        owner, key = dotted(node.value), constant(node.slice)
+        return f"{owner}.{key}" if owner is not None and isinstance(key, str) else None
+    return None
+
+
+def constant(node: ast.AST | None) -> Any:
+    """Return the value of a constant node, or None (also of the node that Python 3.8 puts around a key)."""
+    inner = getattr(node, "value", None) if type(node).__name__ == "Index" else node
+    return inner.value if isinstance(inner, ast.Constant) else None
+
+
+def aliases(function: ast.AST, name: str) -> set[str]:
+    """Return the names that hold the value of `name` after plain assignments (``self.dim = dim``)."""
+    known = {name}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            value = node.value
+            sources = value.values if isinstance(value, ast.BoolOp) else [value]
+            if any(dotted(source) in known for source in sources):
+                known.update(path for path in map(dotted, node.targets) if path is not None)
+    return known
+
+
+def uses(function: ast.AST, names: set[str]) -> Iterator[Use]:
+    """Yield every place that reads one of the names, in source order."""
+    stack: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(function, ())]
+    while stack:
+        node, parents = stack.pop()
+        if (
+            isinstance(node, ast.expr)
+            and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+            and dotted(node) in names
+        ):
+            yield Use(node, parents)
+        stack.extend((child, (node, *parents)) for child in reversed(list(ast.iter_child_nodes(node))))
+
+
+def strings_in(node: ast.AST) -> list[str]:
+    """Return the string constants below a node, in order."""
+    return [
+        item.value
+        for item in ast.walk(node)
+        if isinstance(item, ast.Constant) and isinstance(item.value, str)
+    ]
+
+
+def evaluate(node: ast.AST, scope: dict[str, Any]) -> Any:
+    """Evaluate an expression of names, attributes, keys and constants without running calls; raise if it is more."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return scope[node.id]
+    if isinstance(node, ast.Attribute):
+        return getattr(evaluate(node.value, scope), node.attr)
+    raise ValueError(ast.dump(node))

@@ -1,0 +1,313 @@
+"""Descriptions of values as plain JSON, and how to make the values they describe.
+
+A spec is a dict with a ``kind``. Because it is data, the arguments found in one process make the same
+values in another, for another version of the same class.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    Spec = dict[str, Any]
+    State = dict[str, Spec]
+    Path = tuple[str, ...]
+
+FLOATING = ("float32", "float64", "float16", "bfloat16")
+COMPLEX = ("complex64", "complex128")
+
+
+class Namespace(dict):  # type: ignore[type-arg]
+    """A configuration or a batch: its entries are items and attributes alike."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"'Namespace' object has no attribute {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __reduce__(self) -> Any:
+        return Namespace, (dict(self),)
+
+
+class PassThrough(nn.Module):
+    """Stands for a module argument whose class nobody names: scales its first argument by a parameter."""
+
+    def __init__(self, attributes: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        for name, value in (attributes or {}).items():
+            setattr(self, name, value)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the first argument, scaled if it is a floating tensor."""
+        first = args[0] if args else next(iter(kwargs.values()), self.scale)
+        floating = isinstance(first, torch.Tensor) and (first.is_floating_point() or first.is_complex())
+        return first * self.scale if floating else first
+
+
+HELPERS: dict[str, Callable[..., Any]] = {"PassThrough": PassThrough}
+
+
+def literal(value: Any) -> Spec:
+    """Describe None, a bool, a number or a string."""
+    return {"kind": "literal", "value": value}
+
+
+def sequence(kind: str, items: list[Spec]) -> Spec:
+    """Describe a ``list``, ``tuple`` or ``set``."""
+    return {"kind": kind, "items": items}
+
+
+def namespace(items: dict[str, Spec] | None = None) -> Spec:
+    """Describe an object whose entries are attributes and items."""
+    return {"kind": "namespace", "items": dict(items or {})}
+
+
+def tensor(
+    shape: list[int] | tuple[int, ...],
+    dtype: str = "float32",
+    low: float | None = None,
+    high: float | None = None,
+) -> Spec:
+    """Describe a tensor: normal if floating and unbounded, else uniform in [low, high) (integers: the same)."""
+    spec: Spec = {"kind": "tensor", "shape": [int(size) for size in shape], "dtype": dtype}
+    if low is not None or high is not None:
+        spec.update(low=low or 0, high=1 if high is None else high)
+    elif dtype not in FLOATING + COMPLEX:
+        spec.update(low=0, high=2)
+    return spec
+
+
+def named(value: Any) -> Spec:
+    """Describe a class, function or constant that a module defines, by its dotted name."""
+    return {"kind": "name", "module": value.__module__, "value": value.__qualname__}
+
+
+def helper(name: str, **items: Spec) -> Spec:
+    """Describe one of this module's stand-ins."""
+    return {"kind": "helper", "value": name, "items": items}
+
+
+def new(cls: type, arguments: dict[str, Spec] | None = None, positional: list[Spec] | None = None) -> Spec:
+    """Describe an instance of a class."""
+    return {"kind": "new", "class": named(cls), "args": positional or [], "kwargs": dict(arguments or {})}
+
+
+def is_importable(value: Any) -> bool:
+    """Whether `named(value)` will find the same object again."""
+    try:
+        return find_named(value.__module__, value.__qualname__, {}) is value
+    except Exception:  # the object may define its attributes in any way it likes
+        return False
+
+
+def is_tensor(spec: Spec) -> bool:
+    """Whether the spec describes a tensor."""
+    return bool(spec["kind"] == "tensor")
+
+
+def is_floating(spec: Spec) -> bool:
+    """Whether the spec describes a floating tensor."""
+    return is_tensor(spec) and spec["dtype"] in FLOATING
+
+
+def is_none(spec: Spec) -> bool:
+    """Whether the spec describes None."""
+    return bool(spec["kind"] == "literal" and spec["value"] is None)
+
+
+def spec_of(value: Any) -> Spec | None:
+    """Describe a value that exists, or None if it cannot be described (tensors: by shape, type and range)."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return literal(value)
+    if isinstance(value, torch.Tensor):
+        return _spec_of_tensor(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        kind = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
+        items = [spec_of(item) for item in value]
+        return None if None in items else sequence(kind, [item for item in items if item is not None])
+    if isinstance(value, dict) or type(value).__name__ in ("SimpleNamespace", "Namespace"):
+        entries = value if isinstance(value, dict) else vars(value)
+        described = {key: spec_of(item) for key, item in entries.items()}
+        if all(isinstance(key, str) and item is not None for key, item in described.items()):
+            return namespace({key: item for key, item in described.items() if item is not None})
+        return None
+    if isinstance(value, torch.dtype):
+        return {"kind": "name", "module": "torch", "value": str(value).split(".")[1]}
+    return named(value) if is_importable(value) else None
+
+
+def _spec_of_tensor(value: torch.Tensor) -> Spec:
+    dtype = str(value.dtype).split(".")[1]
+    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool or not value.numel():
+        return tensor(list(value.shape), dtype)
+    return tensor(list(value.shape), dtype, int(value.min()), int(value.max()) + 1)
+
+
+def find_named(module: str, name: str, fallback: dict[str, Any]) -> Any:
+    """Look a dotted name up in a module, or in `fallback` (the globals of the class) if there is no such module."""
+    try:
+        owner = sys.modules.get(module) or importlib.import_module(module)
+        entries: dict[str, Any] = vars(owner)
+    except ImportError:
+        entries = fallback
+    first, *rest = name.split(".")
+    found = entries[first] if first in entries else fallback[first]
+    for part in rest:
+        found = getattr(found, part)
+    return found
+
+
+class Maker:
+    """Makes the values that specs describe; floating tensors become leaves if `leaves`."""
+
+    def __init__(
+        self,
+        seed: int,
+        dtype: torch.dtype | None = None,
+        leaves: bool = False,
+        scope: dict[str, Any] | None = None,
+    ) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self.dtype = dtype
+        self.leaves = leaves
+        self.scope = scope or {}
+        self.tensors: dict[Path, torch.Tensor] = {}
+        self.made: dict[str, Any] = {}
+
+    def make(self, spec: Spec, path: Path = ()) -> Any:
+        """Make one value; the tensors in it are remembered under their paths."""
+        make: Callable[[Spec, Path], Any] = getattr(self, "_" + spec["kind"])
+        return make(spec, path)
+
+    def _literal(self, spec: Spec, _path: Path) -> Any:
+        return spec["value"]
+
+    def _list(self, spec: Spec, path: Path) -> list[Any]:
+        return [self.make(item, (*path, str(index))) for index, item in enumerate(spec["items"])]
+
+    def _tuple(self, spec: Spec, path: Path) -> tuple[Any, ...]:
+        return tuple(self._list(spec, path))
+
+    def _set(self, spec: Spec, path: Path) -> set[Any]:
+        return set(self._list(spec, path))
+
+    def _namespace(self, spec: Spec, path: Path) -> Namespace:
+        return Namespace({key: self.make(item, (*path, key)) for key, item in spec["items"].items()})
+
+    def _name(self, spec: Spec, _path: Path) -> Any:
+        return find_named(spec["module"], spec["value"], self.scope)
+
+    def _helper(self, spec: Spec, path: Path) -> Any:
+        items = {key: self.make(item, (*path, key)) for key, item in spec["items"].items()}
+        return self._converted(HELPERS[spec["value"]](items))
+
+    def _new(self, spec: Spec, path: Path) -> Any:
+        cls = self.make(spec["class"], path)
+        args = [self.make(item, (*path, str(index))) for index, item in enumerate(spec["args"])]
+        kwargs = {key: self.make(item, (*path, key)) for key, item in spec["kwargs"].items()}
+        return self._converted(cls(*args, **kwargs))
+
+    def _parameters(self, spec: Spec, _path: Path) -> Any:
+        owner = self.made.get(spec["of"])
+        return owner.parameters() if isinstance(owner, nn.Module) else [nn.Parameter(torch.ones(2))]
+
+    def _converted(self, value: Any) -> Any:
+        return value.to(self.dtype) if self.dtype is not None and isinstance(value, nn.Module) else value
+
+    def _tensor(self, spec: Spec, path: Path) -> torch.Tensor:
+        dtype: torch.dtype = getattr(torch, spec["dtype"])
+        value = self._draw(spec, dtype)
+        if value.is_floating_point() or value.is_complex():
+            if self.dtype is not None and value.is_floating_point():
+                value = value.to(self.dtype)
+            value.requires_grad_(self.leaves)
+        self.tensors[path] = value
+        return value
+
+    def _draw(self, spec: Spec, dtype: torch.dtype) -> torch.Tensor:
+        shape, low, high = spec["shape"], spec.get("low"), spec.get("high")
+        if dtype.is_complex or (dtype.is_floating_point and low is None):
+            return torch.randn(
+                shape, generator=self.generator, dtype=torch.complex64 if dtype.is_complex else torch.float32
+            ).to(dtype)
+        if dtype.is_floating_point:
+            assert low is not None
+            assert high is not None
+            return (torch.rand(shape, generator=self.generator) * (high - low) + low).to(dtype)
+        assert low is not None
+        assert high is not None
+        return torch.randint(int(low), max(int(high), int(low) + 1), shape, generator=self.generator).to(
+            dtype
+        )
+
+
+def leaves(spec: Spec, path: Path = ()) -> Iterator[tuple[Path, Spec]]:
+    """Yield every spec that holds no other, with its path."""
+    items = spec.get("items")
+    if isinstance(items, dict):
+        for key, item in items.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(items, list):
+        for index, item in enumerate(items):
+            yield from leaves(item, (*path, str(index)))
+    else:
+        yield path, spec
+
+
+def at(state: State, path: Path) -> Spec:
+    """Return the spec at a path."""
+    spec = state[path[0]]
+    for step in path[1:]:
+        spec = spec["items"][int(step) if isinstance(spec["items"], list) else step]
+    return spec
+
+
+def replaced(state: State, path: Path, spec: Spec) -> State:
+    """Return the state with another spec at a path."""
+    return {**state, path[0]: _replaced(state[path[0]], path[1:], spec) if path[1:] else spec}
+
+
+def _replaced(owner: Spec, path: Path, spec: Spec) -> Spec:
+    if not path:
+        return spec
+    items = owner["items"]
+    if isinstance(items, list):
+        position = int(path[0])
+        changed: Any = [*items[:position], _replaced(items[position], path[1:], spec), *items[position + 1 :]]
+    else:
+        changed = {**items, path[0]: _replaced(items[path[0]], path[1:], spec) if path[0] in items else spec}
+    return {**owner, "items": changed}
+
+
+def text_of(spec: Spec) -> str:
+    """Write a spec as Python people would: ``float32[2, 8]``, ``[3, 3]``, ``Encoder(width=8)``."""
+    kind = spec["kind"]
+    if kind == "literal":
+        return repr(spec["value"])
+    if kind == "tensor":
+        return f"{spec['dtype']}[{', '.join(map(str, spec['shape']))}]"
+    if kind == "name":
+        return str(spec["value"])
+    if kind == "parameters":
+        return f"{spec['of']}.parameters()"
+    if kind == "new":
+        parts = [text_of(item) for item in spec["args"]]
+        parts += [f"{key}={text_of(item)}" for key, item in spec["kwargs"].items()]
+        return f"{spec['class']['value']}({', '.join(parts)})"
+    if kind in ("namespace", "helper"):
+        name = "Namespace" if kind == "namespace" else spec["value"]
+        return f"{name}({', '.join(f'{key}={text_of(item)}' for key, item in spec['items'].items())})"
+    opening, closing = {"list": "[]", "tuple": "()", "set": "{}"}[kind]
+    comma = "," if kind == "tuple" and len(spec["items"]) == 1 else ""
+    return opening + ", ".join(map(text_of, spec["items"])) + comma + closing
