@@ -12,7 +12,8 @@ from pathlib import Path
 from fixer.contract import Verdict, Verification
 from fixer.edits import EditSet
 from fixer.engine import Analysis, FileError
-from fixer.outcome import Outcome, Plan, Policy, Status, VerifyMode
+from fixer.outcome import Outcome, Plan, Status
+from fixer.policy import Policy, VerifyMode
 from fixer.proving import Judge, Prover, Sources
 from fixer.rounds import Analyser, Round, Work, candidates, disjoint, objection_to
 from fixer.rule import Applicability, Finding

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from fixer.contract import Contract, Promise, Verdict, Verification
 from fixer.edits import EditSet
-from fixer.outcome import Policy, Status, VerifyMode, connected
+from fixer.outcome import Status, connected
+from fixer.policy import Policy, VerifyMode
 from fixer.rule import Finding, Fix
 from fixer.source import Source
 from fixer.verify import Job

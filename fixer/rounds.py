@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 from fixer.contract import Verification
 from fixer.edits import EditSet, origin
 from fixer.engine import Analysis
-from fixer.outcome import Outcome, Policy, Status
+from fixer.outcome import Outcome, Status
+from fixer.policy import Policy
 from fixer.proving import Candidate, Prover, Ruling, Sources
 from fixer.rule import Applicability, Finding
 from fixer.source import Source, SourceError

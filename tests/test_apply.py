@@ -9,7 +9,8 @@ import pytest
 from fixer.apply import execute, plan, survey
 from fixer.contract import Promise, Verdict
 from fixer.edits import Edit, EditSet
-from fixer.outcome import Plan, Policy, Status, VerifyMode
+from fixer.outcome import Plan, Status
+from fixer.policy import Policy, VerifyMode
 from fixer.rule import Applicability
 from fixer.source import Source
 from tests.fakes import Opinion, Word, Words, tree
