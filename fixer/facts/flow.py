@@ -8,6 +8,7 @@ expression what kind it had and whether it depended on the function's arguments.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -130,9 +131,18 @@ class Flow:
     # Entry points
 
     @classmethod
-    def of(cls, project: Project, file: File, scope: ast.Module | Function) -> Flow:
-        """Run a scope with what is known of its arguments."""
-        return _run(project, file, scope, depth=0)
+    def of(
+        cls,
+        project: Project,
+        file: File,
+        scope: ast.Module | Function,
+        given: Mapping[str, Kind] | None = None,
+    ) -> Flow:
+        """Run a scope with what is known of its arguments.
+
+        `given` adds kinds of arguments that no annotation tells, and of attributes (``self.model``).
+        """
+        return _run(project, file, scope, given or {}, depth=0)
 
     def kind(self, node: ast.AST) -> Kind:
         """The kind an expression had; Unknown where it was never reached."""
@@ -789,7 +799,9 @@ _SLOT_CHANGERS = frozenset(
 )
 
 
-def _run(project: Project, file: File, scope: ast.Module | Function, depth: int) -> Flow:
+def _run(
+    project: Project, file: File, scope: ast.Module | Function, given: Mapping[str, Kind], depth: int
+) -> Flow:
     if isinstance(scope, ast.Module):
         flow = Flow(project, file, None, None, depth)
         flow.exit = flow.block(scope.body, Env())
@@ -803,6 +815,9 @@ def _run(project: Project, file: File, scope: ast.Module | Function, depth: int)
         around = project.flow(file, outer)
         if around is not None:
             env.values = {**around.exit.values, **env.values}
+    for path, kind in given.items():
+        if env.values.get(path, Value()).kind == UNKNOWN:
+            env.values[path] = Value(kind, given=path in env.values)
     flow.exit = flow.block(scope.body, env)
     return flow
 

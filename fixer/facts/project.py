@@ -46,6 +46,8 @@ class Project:
     _files: dict[Path, File | None] = field(default_factory=dict)
     _classes: dict[Symbol, Class | None] = field(default_factory=dict)
     _flows: dict[ast.AST, Flow | None] = field(default_factory=dict)
+    caller_flows: dict[tuple[ast.AST, str], Flow] = field(default_factory=dict)
+    """Cache of `fixer.facts.optimizers.flow_with_callers`."""
     slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
     """Cache of `fixer.facts.flow.class_slots`."""
 
@@ -131,6 +133,28 @@ class Project:
         """The definition that a dotted expression of `file` names; None where that is not certain."""
         name = node if isinstance(node, str) else dotted(node)
         return self._resolve(file, name, frozenset()) if name else None
+
+    def imported_paths(self, file: File) -> set[Path]:
+        """The files of the tree that a file imports, packages' `__init__.py` along the way left out."""
+        found: set[Path] = set()
+        modules = [
+            Import(alias.name)
+            for node in ast.walk(file.tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        ]
+        for target in [*file.imports.values(), *file.star_imports, *modules]:
+            if target is None:
+                continue
+            candidates = [Import(target.module, target.level)]
+            if target.name is not None:
+                module = ".".join(part for part in (target.module, target.name) if part)
+                candidates.append(Import(module, target.level))
+            for candidate in candidates:
+                path = self.module_path(file.path, candidate) if candidate.module or candidate.level else None
+                if path is not None:
+                    found.add(path)
+        return found
 
     def _resolve(self, file: File, name: str, seen: frozenset[tuple[Path, str]]) -> Symbol | None:
         if (file.path, name) in seen:
