@@ -14,7 +14,7 @@ _NO_NEWLINE = b"\n\\ No newline at end of file\n"
 
 
 def render(plan: Plan, base: Path) -> bytes:
-    """The change of every file, sorted by path; names are relative to `base`, those outside it to the root."""
+    """The change of every file, sorted by path; names count from `base`, those outside it from the root."""
     return b"".join(
         piece
         for path in plan.changed
@@ -41,7 +41,7 @@ def _lines(data: bytes) -> list[bytes]:
 
 
 def _name(name: str) -> bytes:
-    r"""A file name in a header: quoted as git does where it must be, ended by a tab where it holds a space."""
+    r"""A file name in a header: quoted as git does where it must be, a tab behind it if it holds a space."""
     raw = name.encode("utf-8", "surrogateescape")
     if any(byte < 0x20 or byte > 0x7E or byte in b'"\\' for byte in raw):
         return b'"' + b"".join(_quoted(raw)) + b'"'

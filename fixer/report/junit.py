@@ -19,8 +19,8 @@ def render(report: Report) -> str:
     for name, outcomes in groupby(report.outcomes, lambda item: report.relative(item.finding.path)):
         cases = list(outcomes)
         failures = sum(item.status is not Status.FIXED for item in cases)
-        counts: dict[str, str] = {"tests": str(len(cases)), "failures": str(failures), "errors": "0"}
-        suite = ET.SubElement(root, "testsuite", name=_clean(name), **counts)
+        counts = {"tests": str(len(cases)), "failures": str(failures), "errors": "0"}
+        suite = ET.SubElement(root, "testsuite", {"name": _clean(name), **counts})
         for outcome in cases:
             _case(suite, name, outcome)
     for error in report.errors:

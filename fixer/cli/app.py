@@ -1,0 +1,84 @@
+"""The commands: what they take and what they call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fixer import __version__
+from fixer.cli.ending import ending
+from fixer.cli.options import ApplyOptions, Options, taking
+
+app = typer.Typer(
+    name="fixer",
+    help="Find and fix PyTorch parameter-update bugs, and run the code before and after to prove each fix.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help starts twice as fast
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fixer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+def _check(options: Options) -> None:
+    """Report what is wrong and write nothing. Exit code: 0 clean, 1 findings, 2 could not work."""
+    with ending(options.show_traceback) as end:
+        from fixer.cli.run import check
+
+        end.code = check(options)
+
+
+def _apply(options: ApplyOptions) -> None:
+    """Verify the fixes and write them. Exit code: 0 nothing left to fix, 1 something is left, 2 error."""
+    with ending(options.show_traceback) as end:
+        from fixer.cli.run import apply
+
+        end.code = apply(options)
+
+
+def _verify(options: Options) -> None:
+    """Say of every fix whether it is proven, and write nothing. Exit code: 0 all are, 1 not all, 2 error."""
+    with ending(options.show_traceback) as end:
+        from fixer.cli.run import verify
+
+        end.code = verify(options)
+
+
+app.command("check")(taking(Options, _check))
+app.command("apply")(taking(ApplyOptions, _apply))
+app.command("verify")(taking(Options, _verify))
+
+
+@app.command()
+def rules(
+    output_format: Annotated[str, typer.Option(metavar="text|json", help="How to list them.")] = "text",
+) -> None:
+    """List the rules."""
+    with ending() as end:
+        from fixer.cli.pages import list_rules
+
+        end.code = list_rules(as_json=output_format == "json")
+
+
+@app.command()
+def explain(rule: Annotated[str, typer.Argument(help="A code or a name, such as PRM101.")]) -> None:
+    """Show the page of a rule."""
+    with ending() as end:
+        from fixer.cli.pages import explain as show
+
+        end.code = show(rule)
