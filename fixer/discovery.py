@@ -59,10 +59,10 @@ def discover(
     What is named in `paths` is taken even where a rule excludes it. Symbolic links below a folder are not
     followed: the files they stand for are found where they lie.
     """
-    base = _absolute(root or Path())
+    base = absolute(root or Path())
     search = _Search(
-        None if tuple(include) == PYTHON_FILES else _Rules(base, compile_patterns(include)),
-        _Rules(base, compile_patterns(exclude)),
+        None if tuple(include) == PYTHON_FILES else Patterns(base, compile_patterns(include)),
+        Patterns(base, compile_patterns(exclude)),
         respect_gitignore,
     )
     named = list(paths)
@@ -86,7 +86,7 @@ def find_root(path: Path) -> Path:
     one the top folder of its package, or the file's own folder. The home folder, the folder for temporary
     files, what lies above them and what `site-packages` lies in are no projects, whatever they hold.
     """
-    folder = Path(_absolute(path)).parent
+    folder = Path(absolute(path)).parent
     no_projects = _no_projects()
     for above in (folder, *folder.parents):
         if above in no_projects or above.name == "site-packages":
@@ -102,7 +102,7 @@ def _folders_to_learn_from(files: Iterable[str], named: Iterable[Path]) -> list[
     """The projects of `files`, without those that have been searched because they lie in a named folder."""
     folders = {os.path.dirname(file) for file in files}  # noqa: PTH120 - thousands of strings
     roots = {find_root(Path(folder, "*")) for folder in folders} - _no_projects()
-    searched = {Path(_absolute(path)) for path in named}
+    searched = {Path(absolute(path)) for path in named}
     return sorted(str(root) for root in roots if searched.isdisjoint((root, *root.parents)))
 
 
@@ -116,14 +116,14 @@ def _no_projects() -> frozenset[Path]:
 
 
 @dataclass(frozen=True)
-class _Rules:
+class Patterns:
     """The patterns of one file or option, and the folder that they are relative to."""
 
     folder: str
     spec: GitIgnoreSpec
 
     def say(self, path: str, *, is_folder: bool = False) -> bool | None:
-        """Whether the patterns match the path; None if they say nothing or it lies elsewhere."""
+        """Whether the patterns match the absolute path; None if they say nothing or it lies elsewhere."""
         prefix = self.folder.rstrip(os.sep) + os.sep
         if not self.spec.patterns or not path.startswith(prefix):
             return None
@@ -134,15 +134,15 @@ class _Rules:
 class _Search:
     """Searches folders; collects what goes wrong instead of stopping."""
 
-    include: _Rules | None
+    include: Patterns | None
     """None for every `.py` file, which needs no patterns."""
-    exclude: _Rules
+    exclude: Patterns
     respect_gitignore: bool
     errors: list[SourceError] = field(default_factory=list)
 
     def named(self, path: Path) -> Iterator[tuple[str, str]]:
         """Where the file `path` or each file below the folder `path` really lies, and its name."""
-        name = _absolute(path)
+        name = absolute(path)
         try:
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
@@ -159,7 +159,7 @@ class _Search:
         """Where each file below the folder `top` really lies, and its name; near files come first."""
         rules = self._rules_above(top)
         if _excluded(top, rules, ""):
-            rules = [_Rules(top, GitIgnoreSpec([]))]  # the user asked for it all the same
+            rules = [Patterns(top, GitIgnoreSpec([]))]  # the user asked for it all the same
         real_top = os.path.realpath(top)
         folders = deque([(top, rules)])
         seen = 0
@@ -195,7 +195,7 @@ class _Search:
     def _is_included(self, path: str) -> bool:
         return path.endswith(".py") if self.include is None else bool(self.include.say(path))
 
-    def _rules_above(self, top: str) -> list[_Rules]:
+    def _rules_above(self, top: str) -> list[Patterns]:
         """The rules that hold for `top`: the user's, then those of its repository, nearest first."""
         rules = [self.exclude]
         repository = next((p for p in Path(top).parents if (p / ".git").exists()), None)
@@ -206,14 +206,14 @@ class _Search:
                     break
         return rules
 
-    def _rules_in(self, folder: str, entries: Collection[str]) -> Iterator[_Rules]:
+    def _rules_in(self, folder: str, entries: Collection[str]) -> Iterator[Patterns]:
         """The ignore rules that git finds in `folder` itself, the strongest first."""
         if ".gitignore" in entries:
             yield from self._rules_of(Path(folder, ".gitignore"), folder)
         if ".git" in entries:
             yield from self._rules_of(Path(folder, ".git", "info", "exclude"), folder)
 
-    def _rules_of(self, file: Path, folder: str) -> Iterator[_Rules]:
+    def _rules_of(self, file: Path, folder: str) -> Iterator[Patterns]:
         try:
             lines = file.read_text("utf-8-sig", "surrogateescape").split("\n")
         except (FileNotFoundError, NotADirectoryError):
@@ -221,7 +221,7 @@ class _Search:
         except OSError as error:
             self.errors.append(SourceError(file, reason_of(error)))
             return
-        yield _Rules(folder, _understood(lines))
+        yield Patterns(folder, _understood(lines))
 
 
 def compile_patterns(lines: Sequence[str]) -> GitIgnoreSpec:
@@ -248,7 +248,7 @@ def _is_pattern(line: str) -> bool:
     return True
 
 
-def _excluded(path: str, rules: Iterable[_Rules], folder_name: str | None = None) -> bool:
+def _excluded(path: str, rules: Iterable[Patterns], folder_name: str | None = None) -> bool:
     """Whether the first rule that says anything, or else the name of the folder, excludes `path`."""
     is_folder = folder_name is not None
     for rule in rules:
@@ -258,7 +258,8 @@ def _excluded(path: str, rules: Iterable[_Rules], folder_name: str | None = None
     return folder_name in EXCLUDED_FOLDERS
 
 
-def _absolute(path: Path) -> str:
+def absolute(path: Path) -> str:
+    """The absolute path, without `..`."""
     return os.path.abspath(path)  # noqa: PTH100 - unlike `Path.resolve`, it keeps symbolic links
 
 
