@@ -1,4 +1,4 @@
-"""Whatever the target's code does costs that job its verdict: no run, no file, and no process stays behind."""
+"""Whatever the target's code does costs that job its verdict; no run, file or process suffers."""
 
 from __future__ import annotations
 

@@ -136,14 +136,15 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
     if imported is not None:
         return imported
     _state.slices[real] = (sliced, tuple(wanted))
-    name, top = module_name(path)
+    package, stem, top = module_name(path)
+    name = f"{package}.{stem}" if package else stem
     if top not in sys.path:
         sys.path.insert(0, top)
-    if name not in sys.modules and name not in sys.builtin_module_names:
+    if "." not in stem and name not in sys.modules and name not in sys.builtin_module_names:
         module = importlib.import_module(name)
         if os.path.realpath(module.__file__ or "") == real:
             return module
-    return _load_by_location(name, path)
+    return _load_by_location(package, stem, path)
 
 
 def _imported_from(real: str) -> ModuleType | None:
@@ -158,10 +159,12 @@ def _imported_from(real: str) -> ModuleType | None:
     return None
 
 
-def _load_by_location(name: str, path: str) -> ModuleType:
-    """Import a file whose name is taken by another module."""
-    parent, _, stem = name.rpartition(".")
-    name = f"{parent}._fixer_{stem}" if parent else f"_fixer_{stem}"
+def _load_by_location(package: str, stem: str, path: str) -> ModuleType:
+    """Import a file whose name is taken by another module, or is none that can be imported."""
+    name = "_fixer_" + stem.replace(".", "_")
+    if package:
+        importlib.import_module(package)
+        name = f"{package}.{name}"
     spec = _spec(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -174,8 +177,8 @@ def _load_by_location(name: str, path: str) -> ModuleType:
     return module
 
 
-def module_name(path: str) -> tuple[str, str]:
-    """The dotted name of a file and the folder that has to be on the import path for it."""
+def module_name(path: str) -> tuple[str, str, str]:
+    """A file's package, its name in there, and the folder that has to be on the import path for it."""
     folder, file_name = os.path.split(os.path.abspath(path))
     stem = os.path.splitext(file_name)[0]
     packages: list[str] = []
@@ -187,10 +190,10 @@ def module_name(path: str) -> tuple[str, str]:
         above = [root for root in _state.roots if folder.startswith(os.path.join(root, ""))]
         if above:
             top = max(above, key=len)
-            return ".".join([*os.path.relpath(folder, top).split(os.sep), stem]), top
-    if stem != "__init__" or not packages:
-        packages.append(stem)
-    return ".".join(packages), folder
+            return ".".join(os.path.relpath(folder, top).split(os.sep)), stem, top
+    if stem == "__init__" and packages:
+        stem = packages.pop()
+    return ".".join(packages), stem, folder
 
 
 def _imports_relatively(path: str) -> bool:
@@ -201,9 +204,8 @@ def _imports_relatively(path: str) -> bool:
 def run_as_main(path: str) -> dict[str, Any]:
     """Execute a file as ``python FILE`` would and return its namespace."""
     module = ModuleType("__main__")
-    name, top = module_name(path)
     module.__file__ = path
-    module.__package__ = name.rpartition(".")[0]
+    module.__package__, _, top = module_name(path)
     sys.modules["__main__"] = module
     sys.argv[:] = [path]
     for entry in (top, os.path.dirname(path)):

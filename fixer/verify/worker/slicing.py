@@ -119,7 +119,7 @@ def definitions(tree: ast.Module, wanted: Collection[str] = ()) -> ast.Module:
                 needed |= _reads(node)
                 grew = True
     sliced = [
-        _attempt(node) if index in optional else node
+        _attempt(node) if index in optional or _may_fail(node) else node
         for index, node in enumerate(body)
         if index in kept | optional
     ]
@@ -140,6 +140,13 @@ def _is_plain(node: ast.stmt) -> bool:
         handlers = [statement for handler in node.handlers for statement in handler.body]
         return all(map(_is_plain, [*node.body, *handlers, *node.orelse, *node.finalbody]))
     return isinstance(node, ast.Raise)
+
+
+def _may_fail(node: ast.stmt) -> bool:
+    """Whether a plain statement could miss a name that the slice has dropped."""
+    return isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.If)) and bool(
+        _reads(node)
+    )
 
 
 def _is_simple(expression: ast.expr) -> bool:
