@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from . import synthesis
-from .observe import Named, projected_loss, reseed
+from .observe import projected_loss, reseed
+
+if TYPE_CHECKING:
+    from .observe import Named
 
 LOSS_SEED = 20_011
 
@@ -21,7 +25,7 @@ class Run:
 
     inputs: Named
     outputs: Named
-    loss: Optional[Tensor]
+    loss: Tensor | None
 
     @property
     def trainable(self) -> bool:
@@ -33,10 +37,10 @@ class Run:
 class Bench:
     """How to build and call a class; everything random depends on `seed` only."""
 
-    cls: Type[nn.Module]
+    cls: type[nn.Module]
     recipe: Any
     seed: int
-    dtype: Optional[torch.dtype] = None
+    dtype: torch.dtype | None = None
 
     def build(self, seed: int = 0) -> nn.Module:
         """Construct the model."""
@@ -45,12 +49,12 @@ class Bench:
             module: nn.Module = synthesis.build(self.cls, self.recipe)
         return module if self.dtype is None else module.to(self.dtype)
 
-    def inputs(self, seed: int, dtype: Optional[torch.dtype] = None) -> Tuple[Any, Any]:
+    def inputs(self, seed: int, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
         """The positional and keyword arguments that belong to `seed`."""
         args, kwargs = synthesis.make_inputs(self.recipe, self.seed + seed, dtype=dtype or self.dtype)
         return args, kwargs
 
-    def run(self, module: nn.Module, inputs: Tuple[Any, Any], seed: int) -> Run:
+    def run(self, module: nn.Module, inputs: tuple[Any, Any], seed: int) -> Run:
         """Call the model with the generators seeded."""
         args, kwargs = inputs
         reseed(self.seed + seed)
@@ -58,13 +62,13 @@ class Bench:
         fed = synthesis.flatten_tensors([list(args), dict(kwargs)])
         return Run(fed, outputs, projected_loss(outputs, LOSS_SEED))
 
-    def call(self, module: nn.Module, seed: int, dtype: Optional[torch.dtype] = None) -> Run:
+    def call(self, module: nn.Module, seed: int, dtype: torch.dtype | None = None) -> Run:
         """Call the model on the inputs that belong to `seed`."""
         return self.run(module, self.inputs(seed, dtype), seed)
 
 
 @contextmanager
-def default_dtype(dtype: Optional[torch.dtype]) -> Iterator[None]:
+def default_dtype(dtype: torch.dtype | None) -> Iterator[None]:
     """Let new tensors have `dtype` unless it is None."""
     previous = torch.get_default_dtype()
     torch.set_default_dtype(dtype or previous)
@@ -84,7 +88,7 @@ def disturbed_registration(scale: float, seed: int) -> Iterator[None]:
     original = nn.Module.register_parameter
     generator = torch.Generator().manual_seed(seed)
 
-    def register(self: nn.Module, name: str, param: Optional[nn.Parameter]) -> None:
+    def register(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
         if param is not None and param.is_floating_point() and param.device.type == "cpu":
             noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
             param.data.add_(noise.to(param.dtype), alpha=scale)
@@ -97,7 +101,7 @@ def disturbed_registration(scale: float, seed: int) -> Iterator[None]:
         nn.Module.register_parameter = original  # type: ignore[method-assign]
 
 
-def redrawn(module: nn.Module, seed: int, scales: Dict[str, float]) -> Dict[str, Tensor]:
+def redrawn(module: nn.Module, seed: int, scales: dict[str, float]) -> dict[str, Tensor]:
     """A checkpoint for `module` in which no parameter is zero or constant.
 
     The parameters named in `scales` get values of that size, so that a constraint on them has work to do.
@@ -108,7 +112,7 @@ def redrawn(module: nn.Module, seed: int, scales: Dict[str, float]) -> Dict[str,
         for name, value in module.state_dict().items()
         if isinstance(value, Tensor)
     }
-    drawn: Dict[int, Tensor] = {}
+    drawn: dict[int, Tensor] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         if name not in checkpoint or not parameter.is_floating_point():
             continue
@@ -125,11 +129,11 @@ def redrawn(module: nn.Module, seed: int, scales: Dict[str, float]) -> Dict[str,
     return checkpoint
 
 
-def load_checkpoint(module: nn.Module, checkpoint: Dict[str, Tensor]) -> None:
+def load_checkpoint(module: nn.Module, checkpoint: dict[str, Tensor]) -> None:
     """Load through `load_state_dict`, entries that are no tensors taken from the module itself."""
     module.load_state_dict({**module.state_dict(), **checkpoint})
 
 
-def gradients(named: Named) -> List[Any]:
+def gradients(named: Named) -> list[Any]:
     """The gradients under their names, None where there is none."""
     return [(name, tensor.grad) for name, tensor in named if tensor.requires_grad]

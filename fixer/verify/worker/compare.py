@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .observe import Entry
+if TYPE_CHECKING:
+    from .observe import Entry
+
 
 MISSING = "nothing"
 
@@ -15,16 +17,16 @@ MISSING = "nothing"
 class Comparison:
     """What comparing two records found."""
 
-    def __init__(self, difference: Optional[Dict[str, Any]], counts: Dict[str, Any]) -> None:
+    def __init__(self, difference: dict[str, Any] | None, counts: dict[str, Any]) -> None:
         self.difference = difference
         """The first difference as plain data, None if there is none."""
         self.counts = counts
         """How much was compared: tensors, numbers, checks, largest tolerated differences."""
 
 
-def compare(before: List[Entry], after: List[Entry], tolerance: Optional[float] = None) -> Comparison:
+def compare(before: list[Entry], after: list[Entry], tolerance: float | None = None) -> Comparison:
     """Compare every entry of `before` with its counterpart; without a tolerance, bit for bit."""
-    theirs: Dict[Tuple[str, str], Any] = {(check, detail): value for check, detail, value in after}
+    theirs: dict[tuple[str, str], Any] = {(check, detail): value for check, detail, value in after}
     mine = {(check, detail): value for check, detail, value in before}
     keys = list(mine) + [key for key in theirs if key not in mine]
     largest = [0.0, 0.0]
@@ -50,9 +52,12 @@ def compare(before: List[Entry], after: List[Entry], tolerance: Optional[float] 
     )
 
 
-def _difference(
-    one: Any, two: Any, tolerance: Optional[float], largest: List[float]
-) -> Optional[Dict[str, Any]]:
+def with_details(entries: list[Entry], wanted: tuple[str, ...]) -> list[Entry]:
+    """The entries whose detail starts with one of the wanted words."""
+    return [entry for entry in entries if entry[1].startswith(wanted)]
+
+
+def _difference(one: Any, two: Any, tolerance: float | None, largest: list[float]) -> dict[str, Any] | None:
     if isinstance(one, dict) and isinstance(two, dict):
         return {"before": "works", "after": "fails"} if one["works"] and not two["works"] else None
     if isinstance(one, Tensor) and isinstance(two, Tensor):
@@ -63,8 +68,8 @@ def _difference(
 
 
 def _tensor_difference(
-    one: Tensor, two: Tensor, tolerance: Optional[float], largest: List[float]
-) -> Optional[Dict[str, Any]]:
+    one: Tensor, two: Tensor, tolerance: float | None, largest: list[float]
+) -> dict[str, Any] | None:
     if one.dtype != two.dtype or one.shape != two.shape:
         return {"before": _shown(one), "after": _shown(two)}
     if torch.equal(one, two):

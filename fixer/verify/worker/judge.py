@@ -7,48 +7,34 @@ what stopped the harness; only what was compared and found equal counts.
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from .compare import Comparison, compare
-from .observe import Entry
+from .compare import Comparison, compare, with_details
+from .frames import Message
+from .observe import unpacked
+from .repair import blame, require_oracle, require_postcondition, require_symptom
 from .tracing import missed, required
+from .verdicts import CannotBuild, Refuted, Side, Unverified, told
 
-Message = Dict[str, Any]
-RunStage = Callable[..., Message]
+if TYPE_CHECKING:
+    RunStage = Callable[..., Message]
 
 INEXACT = 1e-7
 """Relative tolerance for projections whose repetition may change the last bits, compared in float64."""
-_BROKEN = {
-    "AttributeError",
-    "ImportError",
-    "NameError",
-    "SyntaxError",
-    "IndentationError",
-    "UnboundLocalError",
-}
-_INTRINSIC = ("cannot assign", "leaf Variable", "modified by an inplace operation")
-
-
-class Unverified(Exception):  # noqa: N818 - an outcome, not an error
-    """The harness could not show anything, and why."""
-
-
-class Refuted(Exception):  # noqa: N818 - an outcome, not an error
-    """The fix is wrong, with a counterexample."""
-
-    def __init__(self, reason: str, counterexample: Message) -> None:
-        super().__init__(reason)
-        self.counterexample = counterexample
+_TRAINING = "training under"
+_CHECKPOINT = "choice of a checkpoint"
 
 
 def conduct(job: Message, run_stage: RunStage) -> Message:
     """Verify one job; ``{"verdict", "reason", "evidence"}``."""
     started = time.monotonic()
-    reasons: List[str] = []
+    subjects = job["contract"]["subjects"]
+    reasons: list[str] = []
     evidence: Message = {}
-    for subject in job["contract"]["subjects"]:
+    for subject in subjects:
         trial = Trial(job, run_stage, subject)
         try:
             verdict, reason = trial.decide()
@@ -60,175 +46,213 @@ def conduct(job: Message, run_stage: RunStage) -> Message:
         evidence = {**trial.evidence, "wall_ms": round(1000 * (time.monotonic() - started))}
         if verdict != "unverified":
             return {"verdict": verdict, "reason": reason, "evidence": evidence}
-        reasons.append(f"{_named(subject)}: {reason}" if len(job["contract"]["subjects"]) > 1 else reason)
+        reasons.append(f"{_named(subject)}: {reason}" if len(subjects) > 1 else reason)
     if not reasons:
         reasons.append("the contract names nothing that could be run")
     return {"verdict": "unverified", "reason": "; ".join(dict.fromkeys(reasons)), "evidence": evidence}
 
 
-class Side:
-    """What one stage answered, with the record it wrote."""
+class Target(NamedTuple):
+    """One thing to run, and the wirings to replay on it."""
 
-    def __init__(self, facts: Message, file: str) -> None:
-        self.facts = facts
-        saved = torch.load(file, weights_only=True)
-        self.entries: List[Entry] = [tuple(entry) for entry in saved["entries"]]
-        self.values: List[Any] = saved["values"]
-
-    def error(self, *phases: str) -> Optional[Message]:
-        """The first error of one of the phases; without phases, the first at all."""
-        for error in self.facts["errors"]:
-            if not phases or error["phase"] in phases:
-                found: Message = error
-                return found
-        return None
+    subject: Message
+    wirings: list[int]
+    stand_in: bool
+    """Whether it only stands for the model that the wirings mean, whose class is not known or not buildable."""
 
 
 class Trial:
     """One subject of a contract, run on both sides."""
 
     def __init__(self, job: Message, run_stage: RunStage, subject: Message) -> None:
-        self.job = job
-        self.contract = job["contract"]
-        self.projection = self.contract["projection"]
-        self.subject = subject
-        self.is_model = bool(subject["class_name"]) and not subject["function"]
         self.evidence: Message = {
             "subject": _named(subject),
             "torch": str(torch.__version__),
             "seed": job["seed"],
+            "seeds": job["seeds"],
             "steps": job["steps"],
         }
+        self._job = job
+        self._contract = job["contract"]
+        self._projection = self._contract["projection"]
+        self._subject = subject
+        self._is_model = bool(subject["class_name"]) and not subject["function"]
         self._run_stage = run_stage
         self._files = 0
 
-    def decide(self) -> Tuple[str, str]:
+    def decide(self) -> tuple[str, str]:
         """The verdict and its reason; raises `Refuted` or `Unverified`."""
-        if self.contract["promise"] == "repairs":
-            return self._repairs()
-        compared = [self._preserves(*target) for target in self._targets()]
-        return "equivalent", " ".join(compared)
+        prove = self._repairs if self._contract["promise"] == "repairs" else self._preserves
+        reasons = [self._with_stand_in(target, prove) for target in self._targets()]
+        verdict = "repaired" if self._contract["promise"] == "repairs" else "equivalent"
+        return verdict, "; ".join(reasons)
+
+    def _targets(self) -> list[Target]:
+        """What to run: the subject, and for projections every model whose optimizer is wired."""
+        wirings = self._contract["wiring"]
+        if self._projection is None or not wirings:
+            return [Target(self._subject, [], stand_in=False)]
+        own = (self._subject["path"], self._subject["class_name"])
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for index, wiring in enumerate(wirings):
+            groups.setdefault(tuple(wiring["model_class"] or ()), []).append(index)
+        targets = []
+        for key, indices in groups.items():
+            path, name = key or own
+            subject = {"path": path, "class_name": name, "function": None}
+            targets.append(Target(subject, indices, stand_in=not key))
+        return targets
+
+    def _with_stand_in(self, target: Target, prove: Callable[[Target], str]) -> str:
+        """Where the wired model cannot be built, let the constrained class stand for it."""
+        try:
+            return prove(target)
+        except CannotBuild as failure:
+            if target.subject["class_name"] == self._subject["class_name"]:
+                raise
+            note = f"{_named(target.subject)} could not be built ({failure}); {_named(self._subject)} stood for it"
+            self.evidence.setdefault("notes", []).append(note)
+            return prove(Target(self._subject, target.wirings, stand_in=True))
 
     # -- preserves ------------------------------------------------------------------------------------
 
-    def _preserves(self, subject: Message, wirings: List[int], required_lines: bool) -> str:
-        before = self._first_side(subject, wirings)
-        after = self._stage("after", subject, before.facts, wirings, ["trajectories", "oracle"])
-        self._describe(after)
-        self._must_run(after, before)
-        tolerance = self._tolerance()
-        comparison = compare(before.entries, after.entries, tolerance)
-        self._note_trajectories(before, after)
-        if comparison.difference is not None:
-            self._refute(comparison, before, after, subject, wirings)
-        if self.is_model:
-            self._must_say_something(before)
-        if required_lines:
-            self._must_reach("before", before)
-            self._must_reach("after", after)
-        self._add_counts(comparison)
-        if self.projection is not None:
-            self._hold_constraint(subject, before.facts, after)
-        how = "within a relative difference of 1e-7 in float64" if tolerance else "bit for bit"
-        return f"{comparison.counts['tensors']} tensors of {_named(subject)} agree {how}."
-
-    def _first_side(self, subject: Message, wirings: List[int]) -> Side:
-        """The original's record; it has to run."""
-        before = self._stage("before", subject, None, wirings, ["trajectories"])
+    def _preserves(self, target: Target) -> str:
+        before = self._stage("before", target, None, ["trajectories"])
         failed = self._blocking(before)
         if failed is not None:
-            raise Unverified(f"the original does not run: {_told(failed)}")
-        return before
+            kind = CannotBuild if failed["phase"] == "import and synthesis" else Unverified
+            raise kind(f"the original does not run: {told(failed)}")
+        after = self._stage("after", target, before.facts, ["trajectories", "oracle"])
+        self._describe(before, after)
+        self._require_same_errors(before, after, target)
+        comparison = self._compare(before, after)
+        if comparison.difference is not None:
+            self._refute(comparison.difference, before, target)
+        self._require_substance(before, comparison)
+        self._require_reached("before", before)
+        self._require_reached("after", after)
+        self._add_counts(comparison)
+        if self._projection is not None:
+            self._require_constraint(target, before, after)
+        how = "bit for bit" if self._tolerance() is None else f"within {INEXACT:g} of their size in float64"
+        return f"{comparison.counts['tensors']} tensors of {_named(target.subject)} agree {how}"
 
-    def _blocking(self, side: Side) -> Optional[Message]:
+    def _blocking(self, side: Side) -> Message | None:
         """The error that keeps a side from showing anything, if there is one."""
-        if not self.is_model:
+        if not self._is_model:
             return side.error()
         modes = [side.error("eval forward"), side.error("train forward")]
         return side.error("import and synthesis", "construction") or (modes[0] if all(modes) else None)
 
-    def _must_run(self, after: Side, before: Side) -> None:
+    def _require_same_errors(self, before: Side, after: Side, target: Target) -> None:
         """Refute a fix that raises where the original did not."""
-        theirs = {error["phase"] for error in before.facts["errors"]}
+        known = {error["phase"] for error in before.facts["errors"]}
         for error in after.facts["errors"]:
-            if error["phase"] in theirs:
+            if error["phase"] in known:
                 continue
-            if error["type"] == "HarnessError":
-                raise Unverified(_told(error))
-            if error["type"] == "WiringError":
-                raise Unverified(_told(error))
+            ours = error["type"] in ("HarnessError", "WiringError")
+            if ours or (target.stand_in and error["phase"].startswith(_TRAINING) and _is_lookup(error)):
+                raise Unverified(f"the fixed code: {told(error)}")
             raise Refuted(
-                f"the fixed code raises {error['type']} during {error['phase']}, the original does not",
-                {"check": error["phase"], "before": "no exception", "after": _told(error)},
+                f"the fixed code raises where the original does not: {told(error)}",
+                {"check": error["phase"], "before": "no exception", "after": told(error)},
             )
 
-    def _refute(
-        self, comparison: Comparison, before: Side, after: Side, subject: Message, wirings: List[int]
-    ) -> None:
+    def _compare(self, before: Side, after: Side) -> Comparison:
+        """Compare two records; after a run that was cut off by time, the part that both got to."""
+        one, two = before.entries, after.entries
+        if any(side.facts.get("loop", {}).get("timed_out") for side in (before, after)):
+            shared = {(e[0], e[1]) for e in one} & {(e[0], e[1]) for e in two}
+            one, two = ([e for e in entries if (e[0], e[1]) in shared] for entries in (one, two))
+        return compare(one, two, self._tolerance())
+
+    def _refute(self, difference: Message, before: Side, target: Target) -> None:
         """A difference counts only if the original agrees with itself."""
-        again = self._stage("before", subject, before.facts, wirings, ["trajectories"])
+        again = self._stage("before", target, before.facts, ["trajectories"])
         if compare(before.entries, again.entries).difference is not None:
             raise Unverified("two runs of the original differ, so nothing can be compared")
-        difference = comparison.difference
-        assert difference is not None
         raise Refuted(_difference_told(difference), difference)
 
-    def _must_say_something(self, side: Side) -> None:
-        if not side.facts["finite"]:
+    def _require_substance(self, before: Side, comparison: Comparison) -> None:
+        """Two records that agree on nothing prove nothing."""
+        if not comparison.counts["tensors"]:
+            raise Unverified("the run computes nothing that could be compared")
+        if not self._is_model:
+            return
+        if not before.facts["finite"]:
             raise Unverified("every output of the original is empty, infinite or not a number")
-        failed = next((e for e in side.facts["errors"] if e["phase"].startswith("training under")), None)
+        for error in before.facts["errors"]:
+            if error["phase"] == _CHECKPOINT or error["phase"].startswith(_TRAINING):
+                raise Unverified(f"the original: {told(error)}")
+
+    # -- repairs --------------------------------------------------------------------------------------
+
+    def _repairs(self, target: Target) -> str:
+        if self._projection is not None:
+            recipe = self._stage("after", target, None, [])
+            self._require_fixed(recipe)
+            before = self._stage("before", target, recipe.facts, [])
+            after = self._stage("after", target, before.facts, ["trajectories", "oracle"])
+        else:
+            after = self._stage("after", target, None, ["trajectories", "oracle"])
+            self._require_fixed(after)
+            parts = ["oracle"] if self._contract["symptom"] == "gradient" else []
+            before = self._stage("before", target, after.facts, ["trajectories", *parts])
+        self._describe(before, after)
+        self._require_fixed(after)
+        symptom = require_symptom(self._contract, before, after)
+        self._require_reached("after", after)
+        if self._is_model:
+            require_oracle(self._contract, after)
+        if self._contract["symptom"] in ("gradient", "never-updated"):
+            self._require_same_values(before, after, target)
+        if self._contract["parameter"] is not None:
+            self.evidence["postcondition"] = require_postcondition(before, after)
+        if self._projection is not None:
+            self._require_constraint(target, before, after)
+        return f"{symptom}; the fixed code does not"
+
+    def _require_fixed(self, after: Side) -> None:
+        """The fixed code has to run, all the phases of it."""
+        for error in after.facts["errors"]:
+            blame(self._contract, error)
+        failed = self._blocking(after)
         if failed is not None:
-            raise Unverified(f"the original could not be trained: {_told(failed)}")
-        failed = side.error("choice of a checkpoint")
-        if failed is not None:
-            raise Unverified(f"no checkpoint could be drawn: {_told(failed)}")
+            kind = CannotBuild if failed["phase"] == "import and synthesis" else Unverified
+            raise kind(f"the fixed code does not run: {told(failed)}")
+        for error in after.facts["errors"]:
+            raise Unverified(f"the fixed code: {told(error)}")
+
+    def _require_same_values(self, before: Side, after: Side, target: Target) -> None:
+        """A repaired gradient must not change what the model computes."""
+        wanted = ("call 1 outputs", "call 1 output ", "backward 0")
+        one, two = (with_details(side.entries, wanted) for side in (before, after))
+        comparison = compare(one, two)
+        if comparison.difference is not None:
+            self._refute(comparison.difference, before, target)
+        self._add_counts(comparison)
 
     # -- the author's constraint ----------------------------------------------------------------------
 
-    def _targets(self) -> List[Tuple[Message, List[int], bool]]:
-        """What to run: the subject, and for projections every model whose optimizer is wired."""
-        wirings = self.contract["wiring"]
-        if self.projection is None or not wirings:
-            return [(self.subject, [], True)]
-        groups: Dict[Tuple[str, str], List[int]] = {}
-        own = (self.subject["path"], self.subject["class_name"])
-        for index, wiring in enumerate(wirings):
-            key = tuple(wiring["model_class"] or own)
-            groups.setdefault((key[0], key[1]), []).append(index)
-        targets: List[Tuple[Message, List[int], bool]] = []
-        for (path, name), indices in groups.items():
-            model = {"path": path, "class_name": name, "function": None}
-            targets.append((model, indices, True))
-        return targets
-
-    def _hold_constraint(self, subject: Message, known: Message, after: Side) -> None:
-        """Every parameter after every step must be what the author's own statements make of the raw update."""
+    def _require_constraint(self, target: Target, before: Side, after: Side) -> None:
+        """Parameters after every step must be what the author's own statements make of the raw update."""
         steps = [t for t in after.facts["trajectories"] if t["steps"]]
+        failed = before.error(_CHECKPOINT)
+        if failed is not None:
+            raise Unverified(f"the original statements cannot be run on their own: {told(failed)}")
         if not after.facts["settings"].get("constrained"):
             raise Unverified("no parameter values were found that the constraint would change")
         if not steps:
             raise Unverified("no optimizer step was taken, so the constraint was not tried")
-        file = self._file()
-        answer = self._run_stage(
-            "constraint",
-            "before",
-            {
-                "side": "before",
-                "subject": subject,
-                "recipe": known["recipe"],
-                "constraint_file": after.facts["constraint_file"],
-                "file": file,
-            },
-        )
+        payload = {**self._payload("before", target, before.facts, []), "updates": after.facts["updates"]}
+        answer = self._run_stage("constraint", "before", payload)
         facts = _value(answer, "the original statements cannot be run on their own")
-        expected = Side({**facts, "errors": []}, file)
-        got = torch.load(after.facts["constraint_file"], weights_only=True)["entries"]
-        comparison = compare(expected.entries, [tuple(entry) for entry in got], self._tolerance())
+        expected = unpacked(torch.load(payload["file"], weights_only=True))
+        got = unpacked(torch.load(after.facts["updates"], weights_only=True)["entries"])
+        comparison = compare(expected, got, self._tolerance())
         if comparison.difference is not None:
-            difference = comparison.difference
-            raise Refuted(
-                f"after a step the author's constraint does not hold: {difference['where']}", difference
-            )
+            where = comparison.difference["where"]
+            raise Refuted(f"the author's constraint does not hold: {where}", comparison.difference)
         binding = sum(t["binding"] for t in steps)
         if not binding:
             raise Unverified("the constraint never had anything to do after a step")
@@ -237,89 +261,67 @@ class Trial:
             "updates": facts["updates"],
             "binding_steps": binding,
             "steps": sum(t["steps"] for t in steps),
-            "exact": self.projection["exact"],
+            "exact": self._projection["exact"],
         }
 
-    def _tolerance(self) -> Optional[float]:
-        return INEXACT if self.projection is not None and not self.projection["exact"] else None
-
-    # -- repairs --------------------------------------------------------------------------------------
-
-    def _repairs(self) -> Tuple[str, str]:
-        raise Unverified("not yet")
+    def _tolerance(self) -> float | None:
+        return INEXACT if self._projection is not None and not self._projection["exact"] else None
 
     # -- shared ---------------------------------------------------------------------------------------
 
-    def _stage(
-        self, side: str, subject: Message, known: Optional[Message], wirings: List[int], parts: List[str]
-    ) -> Side:
-        file = self._file()
-        payload = {
+    def _payload(self, side: str, target: Target, known: Message | None, parts: list[str]) -> Message:
+        self._files += 1
+        return {
             "side": side,
-            "subject": subject,
+            "subject": target.subject,
+            "stand_in": target.stand_in,
+            "wirings": target.wirings,
             "recipe": known["recipe"] if known else None,
             "settings": known["settings"] if known else None,
-            "wirings": wirings,
             "parts": parts,
-            "file": file,
-            "constraint_file": f"constraint-{file}",
+            "file": f"record-{self._files}.pt",
         }
-        answer = self._run_stage("record", side, payload)
+
+    def _stage(self, side: str, target: Target, known: Message | None, parts: list[str]) -> Side:
+        payload = self._payload(side, target, known, parts)
         text = "the original" if side == "before" else "the fixed code"
-        facts = _value(answer, f"{text} could not be run")
-        return Side({**facts, "constraint_file": payload["constraint_file"]}, file)
+        return Side(
+            _value(self._run_stage("record", side, payload), f"{text} could not be run"), payload["file"]
+        )
 
-    def _file(self) -> str:
-        self._files += 1
-        return f"record-{self._files}.pt"
-
-    def _must_reach(self, side: str, ran: Side) -> None:
+    def _require_reached(self, side: str, ran: Side) -> None:
         """A harness that never executes the changed lines proves nothing."""
-        replayed = {(w["path"], w["function"]) for w in self.contract["wiring"]}
-        for path, ranges in self.contract["changed_lines"][side].items():
-            text = self.job["overlay"][side].get(path)
-            if text is None:
-                continue
-            names = [name for where, name in replayed if where == path and name is not None]
-            left = missed(required(text, ranges, names), ran.facts["executed"].get(path, []))
+        for path, ranges in self._contract["changed_lines"][side].items():
+            replayed = [w["function"] for w in self._contract["wiring"] if w["path"] == path]
+            wanted = required(self._job["overlay"][side][path], ranges, replayed)
+            left = missed(wanted, ran.executed(path))
             if left:
-                first, last = left[0]
-                lines = f"line {first}" if first == last else f"lines {first}-{last}"
                 text = "original" if side == "before" else "fixed code"
-                raise Unverified(f"the run of the {text} never reached {lines} of {path}")
+                raise Unverified(f"the run of the {text} never reached {path}:{left[0][0]}")
 
-    def _describe(self, side: Side) -> None:
-        self.evidence.setdefault("built", side.facts.get("built"))
-        for name in ("oracle", "reached", "unreached", "parameters", "loop"):
-            if name in side.facts:
-                self.evidence[name] = side.facts[name]
-
-    def _note_trajectories(self, before: Side, after: Side) -> None:
-        theirs = {t["optimizer"]: t for t in before.facts.get("trajectories", ())}
+    def _describe(self, before: Side, after: Side) -> None:
+        """Put into the evidence what was run and what it showed."""
+        self.evidence["built"] = after.facts["built"]
+        for name in ("oracle", "reached", "unreached", "loop"):
+            if name in after.facts:
+                self.evidence[name] = after.facts[name]
+        theirs = {t["optimizer"]: t["losses"] for t in before.facts.get("trajectories", ())}
         for mine in after.facts.get("trajectories", ()):
-            other = theirs.get(mine["optimizer"])
-            if other is not None:
-                self.evidence.setdefault("trajectories", []).append(
-                    {
-                        "optimizer": mine["optimizer"],
-                        "steps": mine["steps"],
-                        "losses_bit_identical": mine["losses"] == other["losses"],
-                        "losses_before": other["losses"],
-                        "losses_after": mine["losses"],
-                        "hooks": mine["hooks"],
-                        "binding": mine["binding"],
-                    }
-                )
+            told_losses = {"losses_after": mine["losses"]}
+            if theirs.get(mine["optimizer"]):
+                losses = theirs[mine["optimizer"]]
+                told_losses.update(losses_bit_identical=mine["losses"] == losses, losses_before=losses)
+            kept = {name: mine[name] for name in ("optimizer", "steps", "hooks", "binding")}
+            self.evidence.setdefault("trajectories", []).append({**kept, **told_losses})
 
     def _add_counts(self, comparison: Comparison) -> None:
         counts = self.evidence.setdefault(
-            "compared",
-            {"checks": [], "entries": 0, "tensors": 0, "numbers": 0, "max_abs": 0.0, "max_rel": 0.0},
+            "compared", {"checks": [], "entries": 0, "tensors": 0, "numbers": 0}
         )
         for name in ("checks", "entries", "tensors", "numbers"):
             counts[name] = counts[name] + comparison.counts[name]
         for name in ("max_abs", "max_rel"):
-            counts[name] = max(counts[name], comparison.counts[name])
+            self.evidence[name] = max(self.evidence.get(name, 0.0), comparison.counts[name])
 
 
 def _value(answer: Message, failure: str) -> Message:
@@ -329,8 +331,7 @@ def _value(answer: Message, failure: str) -> Message:
         return value
     if "died" in answer:
         raise Unverified(f"{failure}: {answer['died']}")
-    error = answer["error"]
-    raise Unverified(f"{failure}: {error['type']}: {error['message']}")
+    raise Unverified(f"{failure}: {answer['error']['type']}: {answer['error']['message']}")
 
 
 def _named(subject: Message) -> str:
@@ -338,16 +339,13 @@ def _named(subject: Message) -> str:
     return ".".join(parts) or str(subject["path"])
 
 
-def _told(error: Message) -> str:
-    return f"{error['phase']}: {error['type']}: {error['message']}"
+def _is_lookup(error: Message) -> bool:
+    """Whether a name or attribute was missing, as it is where a model is only stood for."""
+    return error["type"] in ("AttributeError", "NameError", "KeyError", "IndexError", "TypeError")
 
 
 def _difference_told(difference: Message) -> str:
+    where = f"{difference['check']}: {difference['where']}"
     if "max_abs" in difference:
-        return (
-            f"{difference['check']}: {difference['where']} differs by {difference['max_abs']:.3g} "
-            f"(relative {difference['max_rel']:.3g})"
-        )
-    return (
-        f"{difference['check']}: {difference['where']} was {difference['before']}, is {difference['after']}"
-    )
+        return f"{where} differs by {difference['max_abs']:.3g} (relative {difference['max_rel']:.3g})"
+    return f"{where} was {difference['before']}, is {difference['after']}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from . import overlay
 from .bench import Bench, disturbed_registration, gradients, load_checkpoint, redrawn
+from .frames import Message
+from .hints import resolve
 from .observe import (
     Recorder,
     buffers,
@@ -27,8 +30,6 @@ from .oracles import Constraint, directional
 from .watch import rejected_value
 from .wiring import Region, first_post_hook, held_parameters, plain_optimizers, transfer_hooks
 
-Message = Dict[str, Any]
-
 _DISTURBANCE = 2.0
 _SCALES = (1.5, 10.0, 100.0, 1000.0)
 _RATES = (0.1, 0.01, 0.001)
@@ -38,19 +39,11 @@ _INSTANCES = 8
 CONSTRAINT = "the author's constraint after every step"
 
 
-def instances(module: nn.Module, projection: Message) -> List[Tuple[str, nn.Module]]:
+def instances(module: nn.Module, projection: Message) -> list[tuple[str, nn.Module]]:
     """The first few submodules of the constrained class, with the prefix of their parameters' names."""
     cls = resolve(projection["path"], projection["class_name"])
     found = [(f"{name}." if name else "", m) for name, m in module.named_modules() if isinstance(m, cls)]
     return found[:_INSTANCES]
-
-
-def resolve(path: str, name: str) -> Any:
-    """Import a file and find a class or function in it by its qualified name."""
-    found: Any = overlay.load(path, wanted=[name.split(".")[0]])
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
 
 
 def author_constraint(job: Message) -> Constraint:
@@ -67,20 +60,21 @@ class ModelRecord:
         self, job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message
     ) -> None:
         self.job = job
+        self.parts = payload["parts"]
+        self.stand_in = payload["stand_in"]
         self.side = payload["side"]
         self.bench = bench
         self.recorder = recorder
         self.facts = facts
         self.projection = job["contract"]["projection"]
-        self.wirings: List[Message] = [job["contract"]["wiring"][index] for index in payload["wirings"]]
-        self.settings: Message = facts["settings"] or {}
-        self.raw: List[Message] = []
+        self.wirings: list[Message] = [job["contract"]["wiring"][index] for index in payload["wirings"]]
+        self.settings: Message = facts["settings"]
+        self.raw: list[Message] = []
         self.constraint = Recorder()
-        facts["settings"] = self.settings
         facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[])
 
-    def phases(self, parts: List[str]) -> None:
-        """Run the named parts in order, each on fresh instances."""
+    def phases(self) -> None:
+        """Run every phase in order, each on fresh instances."""
         with self._phase("construction"):
             self._construction()
         if self.facts["errors"]:
@@ -89,8 +83,9 @@ class ModelRecord:
             with self._phase("disturbed construction"):
                 self._disturbed()
         for mode in ("eval", "train"):
-            with self._phase(f"{mode} forward"):
-                self._forward(f"{mode} forward", self.bench.build(), mode)
+            for seed in range(self.job["seeds"]):
+                with self._phase(f"{mode} forward"):
+                    self._forward(f"{mode} forward, seed {seed}", self.bench.build(seed), mode)
         self._survival()
         if "checkpoint" not in self.settings:
             with self._phase("choice of a checkpoint"):
@@ -99,11 +94,11 @@ class ModelRecord:
             for mode in ("eval", "train"):
                 with self._phase(f"{mode} forward from a checkpoint"):
                     module = self.bench.build()
-                    load_checkpoint(module, torch.load(self.settings["checkpoint"]))
+                    load_checkpoint(module, self._checkpoint())
                     self._forward(f"{mode} forward from a checkpoint", module, mode)
-            if "trajectories" in parts and self.facts["trainable"]:
+            if "trajectories" in self.parts and self.facts["trainable"]:
                 self._trajectories()
-        if "oracle" in parts:
+        if "oracle" in self.parts:
             self.facts["oracle"] = directional(self.bench)
 
     def _construction(self) -> None:
@@ -180,10 +175,10 @@ class ModelRecord:
         torch.save(redrawn(module, self.bench.seed + 17, scales), path)
         self.settings.update(checkpoint=path, constrained=sorted(scales))
 
-    def _scales(self, module: nn.Module) -> Dict[str, float]:
+    def _scales(self, module: nn.Module) -> dict[str, float]:
         """How large each constrained parameter has to be for its constraint to have work to do."""
         author = author_constraint(self.job)
-        found: Dict[str, float] = {}
+        found: dict[str, float] = {}
         generator = torch.Generator().manual_seed(self.bench.seed + 23)
         for prefix, instance in instances(module, self.projection):
             initial = state(instance)
@@ -201,6 +196,10 @@ class ModelRecord:
                         found.setdefault(f"{prefix}{name}", scale)
             restore(instance, initial)
         return found
+
+    def _checkpoint(self) -> dict[str, Tensor]:
+        checkpoint: dict[str, Tensor] = torch.load(self.settings["checkpoint"], weights_only=True)
+        return checkpoint
 
     def _trajectories(self) -> None:
         steps = self.job["steps"]
@@ -225,8 +224,8 @@ class ModelRecord:
     def _trajectory(
         self,
         name: str,
-        make: Optional[Callable[[Any], Optimizer]],
-        wiring: Optional[Message],
+        make: Callable[[Any], Optimizer] | None,
+        wiring: Message | None,
         steps: int,
     ) -> Message:
         """Train for some steps under one optimizer; a wiring is replayed as it stands on this side."""
@@ -242,11 +241,11 @@ class ModelRecord:
         }
         with self._phase(f"training under {label}"):
             module = self.bench.build()
-            load_checkpoint(module, torch.load(self.settings["checkpoint"]))
+            load_checkpoint(module, self._checkpoint())
             module.train()
             optimizer, step = self._optimizer(module, make, wiring, facts)
             start = state(module)
-            raw: List[Message] = []
+            raw: list[Message] = []
             if self.projection is not None and self.side == "after":
                 first_post_hook(optimizer, lambda: raw.append(self._instances(module)))
             for index in range(steps):
@@ -259,8 +258,8 @@ class ModelRecord:
     def _optimizer(
         self,
         module: nn.Module,
-        make: Optional[Callable[[Any], Optimizer]],
-        wiring: Optional[Message],
+        make: Callable[[Any], Optimizer] | None,
+        wiring: Message | None,
         facts: Message,
     ) -> Any:
         if wiring is None:
@@ -268,7 +267,7 @@ class ModelRecord:
             optimizer = make(module.parameters())
             return optimizer, optimizer.step
         globals_ = vars(overlay.load(wiring["path"]))
-        region = Region(wiring, wiring[self.side], globals_)
+        region = Region(wiring, wiring[self.side], globals_, self.stand_in)
         if wiring["kind"] == "step":
             assert make is not None
             optimizer = make(module.parameters())
@@ -323,4 +322,4 @@ class ModelRecord:
         except (Exception, SystemExit) as error:
             self.recorder.note_error(name, error)
             self.facts["errors"].append({"phase": name, **error_facts(error)})
-            self.facts["values"].append(rejected_value(error))
+            self.facts["rejected"].append(rejected_value(error))

@@ -1,7 +1,7 @@
 """Writing down what a run does, so that two runs can be compared bit for bit.
 
-An entry is ``(check, detail, value)``. Values are tensors, plain data, a `Digest` of a tensor that is too large
-to keep, or ``{"works": bool}`` for abilities that a fix may add but not take away.
+An entry is ``(check, detail, value)``. Values are tensors, plain data, a `digest` of a tensor that is too
+large to keep, or ``{"works": bool}`` for abilities that a fix may add but not take away.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import traceback
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-Entry = Tuple[str, str, Any]
-Named = List[Tuple[str, Tensor]]
+if TYPE_CHECKING:
+    Entry = tuple[str, str, Any]
+    Named = list[tuple[str, Tensor]]
 
 KEPT_BYTES = 48 * 2**20
 """Tensors beyond this much in one record are kept as digests."""
@@ -25,14 +27,14 @@ class Recorder:
     """A list of entries in the order in which they were observed."""
 
     def __init__(self) -> None:
-        self.entries: List[Entry] = []
+        self.entries: list[Entry] = []
         self._room = KEPT_BYTES
 
     def note(self, check: str, detail: str, value: Any) -> None:
         """Add one entry; a tensor is copied, so that later changes do not reach it."""
         self.entries.append((check, detail, self._kept(value) if isinstance(value, Tensor) else value))
 
-    def note_all(self, check: str, what: str, tensors: Iterable[Tuple[str, Optional[Tensor]]]) -> None:
+    def note_all(self, check: str, what: str, tensors: Iterable[tuple[str, Tensor | None]]) -> None:
         """Add one entry for each named tensor; None stays None."""
         for name, tensor in tensors:
             self.note(check, f"{what} {name}", tensor)
@@ -44,10 +46,6 @@ class Recorder:
     def note_works(self, check: str, detail: str, works: bool) -> None:
         """Add an ability that a fix may add but not take away."""
         self.note(check, detail, {"works": works})
-
-    def save(self, path: str) -> None:
-        """Write the entries for the process that compares them."""
-        torch.save(self.entries, path)
 
     def _kept(self, tensor: Tensor) -> Any:
         plain = tensor.detach()
@@ -61,7 +59,38 @@ class Recorder:
         return plain
 
 
-def digest(tensor: Tensor) -> List[Any]:
+def packed(entries: list[Entry]) -> dict[str, Any]:
+    """The entries with all their tensors laid end to end: a thousand small ones are slow to save."""
+    flat: dict[str, list[Tensor]] = {}
+    filled: dict[str, int] = {}
+    rows: list[list[Any]] = []
+    for check, detail, value in entries:
+        if isinstance(value, Tensor):
+            dtype = str(value.dtype)
+            flat.setdefault(dtype, []).append(value.flatten())
+            rows.append([check, detail, dtype, filled.get(dtype, 0), list(value.shape)])
+            filled[dtype] = filled.get(dtype, 0) + value.numel()
+        else:
+            rows.append([check, detail, value])
+    return {"rows": rows, "flat": {dtype: torch.cat(tensors) for dtype, tensors in flat.items()}}
+
+
+def unpacked(saved: dict[str, Any]) -> list[Entry]:
+    """What `packed` packed."""
+    entries: list[Entry] = []
+    for check, detail, *rest in saved["rows"]:
+        if len(rest) == 1:
+            entries.append((check, detail, rest[0]))
+        else:
+            dtype, start, shape = rest
+            size = 1
+            for length in shape:
+                size *= length
+            entries.append((check, detail, saved["flat"][dtype][start : start + size].view(shape)))
+    return entries
+
+
+def digest(tensor: Tensor) -> list[Any]:
     """A tensor's dtype, shape and a hash of its bytes (a list, so that it loads without any class)."""
     data = ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
     return [
@@ -72,10 +101,13 @@ def digest(tensor: Tensor) -> List[Any]:
     ]
 
 
-def error_facts(error: BaseException) -> Dict[str, Any]:
+def error_facts(error: BaseException) -> dict[str, Any]:
     """An exception as plain data; the innermost frame comes last."""
     frames = [[f.filename, f.lineno, f.name] for f in traceback.extract_tb(error.__traceback__)]
-    return {"type": type(error).__name__, "message": first_line(error), "frames": frames}
+    facts = {"type": type(error).__name__, "message": first_line(error), "frames": frames}
+    if error.__cause__ is not None:
+        facts["cause"] = error_facts(error.__cause__)
+    return facts
 
 
 def first_line(error: BaseException) -> str:
@@ -90,7 +122,7 @@ def reseed(seed: int) -> None:
     import sys
 
     random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # `torch.manual_seed` takes ten times as long: accelerators
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed % 2**32)
@@ -106,13 +138,13 @@ def buffers(module: nn.Module) -> Named:
     return list(module.named_buffers(remove_duplicate=False))
 
 
-def state(module: nn.Module) -> Dict[str, Tensor]:
+def state(module: nn.Module) -> dict[str, Tensor]:
     """A copy of every parameter and buffer, persistent or not."""
     return {name: tensor.detach().clone() for name, tensor in parameters(module) + buffers(module)}
 
 
 @torch.no_grad()
-def restore(module: nn.Module, saved: Dict[str, Tensor]) -> None:
+def restore(module: nn.Module, saved: dict[str, Tensor]) -> None:
     """Write a `state` back in place, keeping every object and storage."""
     for name, tensor in parameters(module) + buffers(module):
         if name in saved:
@@ -129,18 +161,18 @@ def note_structure(recorder: Recorder, check: str, module: nn.Module) -> None:
     recorder.note(check, "submodules", [name for name, _ in module.named_modules()])
 
 
-def shared_names(named: Sequence[Tuple[str, Tensor]]) -> List[List[str]]:
+def shared_names(named: Sequence[tuple[str, Tensor]]) -> list[list[str]]:
     """Groups of names that stand for one and the same tensor."""
-    groups: Dict[int, List[str]] = {}
+    groups: dict[int, list[str]] = {}
     for name, tensor in named:
         groups.setdefault(id(tensor), []).append(name)
     return [names for names in groups.values() if len(names) > 1]
 
 
-def projected_loss(outputs: Named, seed: int) -> Optional[Tensor]:
+def projected_loss(outputs: Named, seed: int) -> Tensor | None:
     """A fixed random projection of every floating-point output: a plain sum would hide errors that cancel."""
     generator = torch.Generator().manual_seed(seed)
-    total: Optional[Tensor] = None
+    total: Tensor | None = None
     for _, output in outputs:
         if output.layout != torch.strided or not (output.is_floating_point() or output.is_complex()):
             continue

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .bench import Bench
 from .observe import first_line, parameters, restore, state
@@ -15,11 +17,12 @@ AGREEMENT = 1e-5
 """Relative difference up to which a gradient agrees with finite differences (float64, two step sizes)."""
 
 
-def directional(bench: Bench, points: int = 4) -> Dict[str, Any]:
+def directional(bench: Bench, points: int = 4) -> dict[str, Any]:
     """Compare reverse mode with finite differences along random directions in float64.
 
-    A difference is believed only if it shows at several points: kinks (a ReLU at zero) show at one. Answers
-    ``{"ran": False, "reason"}`` or ``{"ran": True, "agrees", "tried", "autograd", "numeric", "relative"}``.
+    A difference is believed only if it shows at several points: kinks (a ReLU at zero) show at one. The
+    answer says whether it `ran` (else the `reason`), whether the two agree, both slopes, and where the model
+    stops gradients on purpose.
     """
     try:
         module = bench.build().to(torch.float64)
@@ -28,7 +31,7 @@ def directional(bench: Bench, points: int = 4) -> Dict[str, Any]:
             return {"ran": False, "reason": "nothing in the output depends on a parameter or input"}
         module.train(mode == "train")
         agreed = 0
-        facts: Dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         for point in range(points):
             facts = _at_point(bench, module, point)
             if facts["relative"] <= AGREEMENT:
@@ -38,12 +41,19 @@ def directional(bench: Bench, points: int = 4) -> Dict[str, Any]:
             if agreed > point / 2:
                 break
         agrees = 2 * agreed > point
-        return {"ran": True, "agrees": agrees, "mode": mode, "tried": point + 1, **facts}
+        return {
+            "ran": True,
+            "agrees": agrees,
+            "mode": mode,
+            "tried": point + 1,
+            "stops": _stops(bench, module),
+            **facts,
+        }
     except Exception as error:  # whatever the target's code raises in float64 is a reason, not a failure
         return {"ran": False, "reason": f"float64: {type(error).__name__}: {first_line(error)}"}
 
 
-def _mode_with_gradients(bench: Bench, module: nn.Module) -> Optional[str]:
+def _mode_with_gradients(bench: Bench, module: nn.Module) -> str | None:
     saved = state(module)
     for mode in ("eval", "train"):
         module.train(mode == "train")
@@ -54,7 +64,46 @@ def _mode_with_gradients(bench: Bench, module: nn.Module) -> Optional[str]:
     return None
 
 
-def _at_point(bench: Bench, module: nn.Module, point: int) -> Dict[str, Any]:
+def _stops(bench: Bench, module: nn.Module) -> list[str]:
+    """The operations by which the model keeps gradients from flowing where its values flow."""
+    with _Stops() as found:
+        run = bench.call(module, 0, torch.float64)
+    seen, waiting = set(), [output.grad_fn for _, output in run.outputs]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            found.names.append(type(node).__name__)
+        waiting += [following for following, _ in node.next_functions]
+    return sorted(set(found.names))
+
+
+class _Stops(TorchFunctionMode):
+    """Notes every detach and every look at ``.data``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Let the call through; note its name if it cuts the graph."""
+        if func in _CUTTING:
+            self.names.append(_CUTTING[func])
+        elif any(isinstance(a, Tensor) and a.requires_grad for a in args) and not torch.is_grad_enabled():
+            self.names.append("no_grad")
+        return func(*args, **(kwargs or {}))
+
+
+_CUTTING: dict[Any, str] = {
+    Tensor.detach: "detach",
+    Tensor.detach_: "detach_",
+    Tensor.data.__get__: "data",
+}
+
+
+def _at_point(bench: Bench, module: nn.Module, point: int) -> dict[str, Any]:
     saved = state(module)
     jitter = torch.Generator().manual_seed(7_001 + point)
     with torch.no_grad():
@@ -84,7 +133,7 @@ def _at_point(bench: Bench, module: nn.Module, point: int) -> Dict[str, Any]:
         assert loss is not None
         return float(loss)
 
-    best: Dict[str, Any] = {}
+    best: dict[str, Any] = {}
     for step in (1e-6, 1e-4):
         numeric = (value(step) - value(-step)) / (2 * step)
         noise = 1e-15 * max(1.0, abs(value(0.0))) / step
@@ -100,7 +149,7 @@ def _size(tensor: Tensor) -> float:
     return float(tensor.detach().norm()) / max(1, tensor.numel()) ** 0.5
 
 
-def _leaves(tensors: Sequence[Tensor]) -> List[Tensor]:
+def _leaves(tensors: Sequence[Tensor]) -> list[Tensor]:
     unique = {id(t): t for t in tensors if t.requires_grad and t.is_leaf and t.dtype == torch.float64}
     return list(unique.values())
 
@@ -113,7 +162,7 @@ def _pairs(one: Sequence[Any], two: Sequence[Any]) -> Any:
 class Constraint:
     """The author's original statements, turned into something that can be run on any instance."""
 
-    def __init__(self, statements: Sequence[str], namespace: Dict[str, Any], path: str) -> None:
+    def __init__(self, statements: Sequence[str], namespace: dict[str, Any], path: str) -> None:
         tree = ast.parse("\n".join(text.rstrip() for text in statements))
         tree = ast.fix_missing_locations(_Assignments().visit(tree))
         self._code = compile(tree, f"<constraint of {path}>", "exec")
@@ -135,7 +184,7 @@ class _Assignments(ast.NodeTransformer):
     itself is the value, and that is what has to be copied.
     """
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:  # noqa: N802 - the name `ast` looks for
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
         target = node.targets[0]
         if len(node.targets) != 1 or not isinstance(target, ast.Attribute):
             return node

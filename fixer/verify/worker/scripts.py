@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +24,18 @@ class Loop:
     """What the training loops of one run did, noted step by step."""
 
     def __init__(self, recorder: Recorder, steps: int, keep_parameters: bool) -> None:
-        self.losses: List[float] = []
+        self.losses: list[float] = []
         self.steps = 0
         self.timed_out = False
         self._recorder = recorder
         self._limit = steps
         self._keep_parameters = keep_parameters
-        self._optimizers: List[Optimizer] = []
-        self._start: Dict[int, List[Tensor]] = {}
-        self._moved: Dict[int, List[bool]] = {}
-        self._reached: Dict[int, List[bool]] = {}
+        self._optimizers: list[Optimizer] = []
+        self._start: dict[int, list[Tensor]] = {}
+        self._moved: dict[int, list[bool]] = {}
+        self._reached: dict[int, list[bool]] = {}
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """How many parameters the optimizers hold, got gradients for, and moved."""
         return {
             "losses": self.losses[:50],
@@ -150,5 +151,5 @@ def _modules(value: Any, name: str) -> Iterator[Any]:
             yield from _modules(item, f"{name}[{index}]")
 
 
-def _held(optimizer: Optimizer) -> List[Tensor]:
+def _held(optimizer: Optimizer) -> list[Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

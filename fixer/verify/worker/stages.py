@@ -1,97 +1,78 @@
 """The stages of a job: each runs in a process of its own, on one side of the fix, and answers plain data.
 
-Stages observe; they decide nothing. What they see goes to files in the scratch folder (the current one).
+Stages observe; they decide nothing. What they see goes to files in the scratch folder, the current one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from . import overlay, synthesis
 from .bench import Bench
-from .models import CONSTRAINT, ModelRecord, author_constraint, resolve
-from .observe import Recorder, error_facts, parameters, restore
+from .frames import Message
+from .hints import hints_for, resolve
+from .models import CONSTRAINT, ModelRecord, author_constraint
+from .observe import Recorder, error_facts, packed, parameters, restore
 from .scripts import Loop, note_value
 from .tracing import Tracer
 from .watch import ParameterWatch, rejected_value
-
-Message = Dict[str, Any]
 
 
 def record(job: Message, payload: Message) -> Message:
     """Run one subject on one side and write down what it does.
 
-    Payload: ``side``, ``subject``, ``recipe`` (None: find one), ``settings``, ``parts``, ``wirings`` (indices),
-    ``file``. Answers the facts that the judge needs beside the record itself.
+    The payload names the side, the subject, the recipe (None: find one), the settings that both sides share,
+    the parts to run, the wirings to replay, and the file to write. Answers what the judge needs beside it.
     """
     side = payload["side"]
     recorder = Recorder()
     facts: Message = {
+        "built": None,
         "errors": [],
         "recipe": payload["recipe"],
-        "settings": payload["settings"],
-        "values": [],
+        "rejected": [],
+        "settings": payload["settings"] or {},
     }
     watch = _watch(job, side)
-    changed = job["contract"]["changed_lines"][side]
-    with Tracer(changed, watch) as tracer:
+    with Tracer(job["contract"]["changed_lines"][side], watch) as tracer:
         if payload["subject"]["class_name"] and not payload["subject"]["function"]:
             _record_class(job, payload, recorder, facts)
         else:
             _record_call(job, payload, recorder, facts)
     facts["executed"] = tracer.executed()
-    if watch is not None:
-        facts["watched"] = [{k: v for k, v in seen.items() if k != "value"} for seen in watch.seen]
-        facts["values"] += [seen["value"] for seen in watch.seen]
-    torch.save({"entries": recorder.entries, "values": facts.pop("values")}, payload["file"])
+    seen = watch.seen if watch is not None else []
+    facts["watched"] = [{name: value for name, value in one.items() if name != "value"} for one in seen]
+    saved = {
+        "entries": packed(recorder.entries),
+        "rejected": facts.pop("rejected"),
+        "watched": [one["value"] for one in seen],
+    }
+    torch.save(saved, payload["file"])
     return facts
 
 
 def constraint(job: Message, payload: Message) -> Message:
-    """Execute the author's own statements on the raw parameters that another side saw after each update."""
+    """Execute the author's own statements on the raw parameters that the other side saw after each update."""
     module = _bench(job, payload, payload["recipe"]).build()
     author = author_constraint(job)
     recorder = Recorder()
-    raw = torch.load(payload["constraint_file"])["raw"]
+    raw = torch.load(payload["updates"], weights_only=True)["raw"]
     for entry in raw:
         instance = module.get_submodule(entry["instance"])
         restore(instance, entry["state"])
         author.apply(instance)
         for name, parameter in parameters(instance):
             recorder.note(CONSTRAINT, f"{entry['where']} {name}", parameter)
-    torch.save({"entries": recorder.entries, "values": []}, payload["file"])
+    torch.save(packed(recorder.entries), payload["file"])
     return {"updates": len(raw)}
 
 
-STAGES: Dict[str, Callable[[Message, Message], Message]] = {"record": record, "constraint": constraint}
-
-
-def _hints(job: Message, side: str, path: str, name: str) -> Message:
-    return {
-        "path": path,
-        "name": name,
-        "class_name": name,
-        "roots": job["roots"],
-        "harness": job["harness"],
-        "overlay": job["overlay"][side],
-    }
-
-
-def _bench(job: Message, payload: Message, recipe: Optional[Message]) -> Bench:
-    subject = payload["subject"]
-    cls = resolve(subject["path"], subject["class_name"])
-    if recipe is None:
-        hints = _hints(job, payload["side"], subject["path"], subject["class_name"])
-        found = synthesis.synthesize(cls, hints, job["budget"] / 2)
-    else:
-        found = synthesis.Recipe.from_json(recipe)
-    projection = job["contract"]["projection"]
-    inexact = projection is not None and not projection["exact"]
-    return Bench(cls, found, job["seed"], torch.float64 if inexact else None)
+STAGES: dict[str, Callable[[Message, Message], Message]] = {"record": record, "constraint": constraint}
 
 
 def _record_class(job: Message, payload: Message, recorder: Recorder, facts: Message) -> None:
@@ -102,9 +83,10 @@ def _record_class(job: Message, payload: Message, recorder: Recorder, facts: Mes
     if facts["errors"]:
         return
     ran = ModelRecord(job, payload, bench, recorder, facts)
-    ran.phases(payload["parts"])
+    ran.phases()
     if ran.raw:
-        torch.save({"raw": ran.raw, "entries": ran.constraint.entries}, payload["constraint_file"])
+        facts["updates"] = f"updates-{payload['file']}"
+        torch.save({"raw": ran.raw, "entries": packed(ran.constraint.entries)}, facts["updates"])
 
 
 def _record_call(job: Message, payload: Message, recorder: Recorder, facts: Message) -> None:
@@ -112,7 +94,6 @@ def _record_call(job: Message, payload: Message, recorder: Recorder, facts: Mess
     subject = payload["subject"]
     loop = Loop(recorder, job["steps"], keep_parameters=job["contract"]["projection"] is None)
     seconds = max(1.0, job["budget"] / 3)
-    result: List[Any] = []
     if subject["function"] is None:
         facts["built"] = "run as __main__"
         with _phase(facts, "run", recorder), loop.watching(seconds):
@@ -120,58 +101,72 @@ def _record_call(job: Message, payload: Message, recorder: Recorder, facts: Mess
     else:
         with _phase(facts, "import and synthesis"):
             function, recipe = _callable(job, payload)
-            facts["built"] = recipe.describe()
+            facts["recipe"], facts["built"] = payload["recipe"], recipe.describe()
         if facts["errors"]:
             return
         with _phase(facts, "call", recorder), loop.watching(seconds):
             args, kwargs = synthesis.make_inputs(recipe, job["seed"])
-            result.append(function(*args, **kwargs))
-            note_value(recorder, "returned value", result[0])
+            note_value(recorder, "returned value", function(*args, **kwargs))
             note_value(recorder, "arguments afterwards", [list(args), dict(kwargs)])
     facts["loop"] = loop.facts()
 
 
-def _callable(job: Message, payload: Message) -> Tuple[Any, Any]:
-    """The function of a subject, bound to an instance where it is a method, and arguments for it."""
+def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:
+    subject = payload["subject"]
+    cls = resolve(subject["path"], subject["class_name"])
+    if recipe is None:
+        hints = hints_for(job, payload["side"], subject["path"], subject["class_name"])
+        found = synthesis.synthesize(cls, hints, job["budget"] / 2)
+    else:
+        found = synthesis.Recipe.from_json(recipe)
+    projection = job["contract"]["projection"]
+    inexact = projection is not None and not projection["exact"]
+    return Bench(cls, found, job["seed"], torch.float64 if inexact else None)
+
+
+def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
+    """The function of a subject, bound to an instance where it is a method, and arguments for it.
+
+    The recipes that were found go into the payload, for the other side.
+    """
     subject, side = payload["subject"], payload["side"]
     known = payload["recipe"] or {}
-    owner = subject["class_name"] or ".".join(subject["function"].split(".")[:-1])
-    name = subject["function"].split(".")[-1]
+    *outer, name = subject["function"].split(".")
+    owner = subject["class_name"] or ".".join(outer)
     recipes: Message = {}
     if owner:
         cls = resolve(subject["path"], owner)
-        hints = _hints(job, side, subject["path"], owner)
+        hints = hints_for(job, side, subject["path"], owner)
         find = synthesis.synthesize if issubclass(cls, nn.Module) else synthesis.arguments_for
         made = synthesis.Recipe.from_json(known["owner"]) if known else find(cls, hints, job["budget"] / 4)
         recipes["owner"] = made.to_json()
         function = getattr(synthesis.build(cls, made), name)
     else:
         function = resolve(subject["path"], name)
-    hints = _hints(job, side, subject["path"], subject["function"])
     if known:
         recipe = synthesis.Recipe.from_json(known["call"])
     else:
+        hints = hints_for(job, side, subject["path"], subject["function"])
         recipe = synthesis.arguments_for(function, hints, job["budget"] / 4)
-    recipes["call"] = recipe.to_json()
-    payload["recipe"] = recipes
+    payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
 
 
 @contextmanager
-def _phase(facts: Message, name: str, recorder: Optional[Recorder] = None) -> Iterator[None]:
+def _phase(facts: Message, name: str, recorder: Recorder | None = None) -> Iterator[None]:
     """Turn whatever the target raises into facts."""
     try:
         yield
     except (Exception, SystemExit) as error:
         facts["errors"].append({"phase": name, **error_facts(error)})
-        facts["values"].append(rejected_value(error))
+        facts["rejected"].append(rejected_value(error))
         if recorder is not None:
             recorder.note_error(name, error)
 
 
-def _watch(job: Message, side: str) -> Optional[ParameterWatch]:
+def _watch(job: Message, side: str) -> ParameterWatch | None:
     contract = job["contract"]
-    if contract["parameter"] is None or contract["symptom_lines"] is None:
-        return None
     lines = contract["symptom_lines"]
+    if contract["parameter"] is None or lines is None or lines[side] is None:
+        return None
     return ParameterWatch(contract["parameter"], lines["path"], lines[side])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-Range = Tuple[int, int]
-Watcher = Callable[[Any, str], None]
-"""Called with a frame of a watched file and the event (``"line"``, ``"return"``)."""
+if TYPE_CHECKING:
+    Range = tuple[int, int]
+    Watcher = Callable[[Any, str], None]  # a frame of a watched file, and "line" or "return"
 
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
@@ -20,9 +21,9 @@ class Tracer:
     Lines of module and class bodies run at import whatever the harness does, so they prove nothing.
     """
 
-    def __init__(self, paths: Iterable[str], watcher: Optional[Watcher] = None) -> None:
-        self.lines: Dict[str, Set[int]] = {os.path.realpath(path): set() for path in paths}
-        self._known: Dict[str, Optional[Set[int]]] = {}
+    def __init__(self, paths: Iterable[str], watcher: Watcher | None = None) -> None:
+        self.lines: dict[str, set[int]] = {os.path.realpath(path): set() for path in paths}
+        self._known: dict[str, set[int] | None] = {}
         self._watcher = watcher
 
     def __enter__(self) -> Tracer:
@@ -33,11 +34,11 @@ class Tracer:
     def __exit__(self, *_: object) -> None:
         sys.settrace(self._previous)
 
-    def executed(self) -> Dict[str, List[int]]:
+    def executed(self) -> dict[str, list[int]]:
         """The lines seen, as plain data."""
         return {path: sorted(lines) for path, lines in self.lines.items()}
 
-    def _call(self, frame: Any, event: str, arg: Any) -> Any:
+    def _call(self, frame: Any, *_: object) -> Any:
         name = frame.f_code.co_filename
         if name not in self._known:
             self._known[name] = self.lines.get(os.path.realpath(name))
@@ -47,7 +48,7 @@ class Tracer:
         in_function = bool(frame.f_code.co_flags & _OPTIMIZED)
         watcher = self._watcher
 
-        def local(frame: Any, event: str, arg: Any) -> Any:
+        def local(frame: Any, event: str, _: object) -> Any:
             if event == "line" and in_function:
                 seen.add(frame.f_lineno)
             if watcher is not None and event in ("line", "return"):
@@ -57,13 +58,13 @@ class Tracer:
         return local
 
 
-def required(text: str, ranges: Sequence[Sequence[int]], replayed: Iterable[str] = ()) -> List[Range]:
+def required(text: str, ranges: Sequence[Sequence[int]], replayed: Iterable[str] = ()) -> list[Range]:
     """The changed ranges that a harness has to reach: those that hold a statement inside a function.
 
     Left out are functions that come or go as a whole (whoever calls them shows in other checks), and the
     functions named in `replayed`, whose changed statements are executed on their own.
     """
-    wanted: List[Range] = []
+    wanted: list[Range] = []
     for path, function, outer in _functions(ast.parse(text)):
         if path in replayed or any(_touches((f.lineno, f.body[0].lineno - 1), ranges) for f in outer):
             continue
@@ -77,17 +78,17 @@ def required(text: str, ranges: Sequence[Sequence[int]], replayed: Iterable[str]
     return sorted(set(wanted))
 
 
-def missed(wanted: Iterable[Range], executed: Iterable[int]) -> List[Range]:
+def missed(wanted: Iterable[Range], executed: Iterable[int]) -> list[Range]:
     """The ranges of which no line ran."""
     lines = set(executed)
     return [(first, last) for first, last in wanted if not lines.intersection(range(first, last + 1))]
 
 
-def _functions(tree: ast.Module) -> List[Tuple[str, Any, List[Any]]]:
+def _functions(tree: ast.Module) -> list[tuple[str, Any, list[Any]]]:
     """Every function with its qualified name and the functions around it, itself included."""
-    found: List[Tuple[str, Any, List[Any]]] = []
+    found: list[tuple[str, Any, list[Any]]] = []
 
-    def visit(node: ast.AST, names: List[str], outer: List[Any]) -> None:
+    def visit(node: ast.AST, names: list[str], outer: list[Any]) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 chain = [*outer, child]
@@ -102,9 +103,9 @@ def _functions(tree: ast.Module) -> List[Tuple[str, Any, List[Any]]]:
     return found
 
 
-def _own_statements(function: Any) -> List[ast.stmt]:
-    """The statements of a function that do something when it is called, those of nested functions left out."""
-    found: List[ast.stmt] = []
+def _own_statements(function: Any) -> list[ast.stmt]:
+    """The statements of a function that do something when it is called, not those of nested functions."""
+    found: list[ast.stmt] = []
 
     def visit(body: Iterable[ast.AST]) -> None:
         for node in body:

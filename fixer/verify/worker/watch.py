@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ class ParameterWatch:
     """A `tracing.Watcher` that looks at `expression` whenever the watched lines are entered and left."""
 
     def __init__(self, expression: str, path: str, lines: Sequence[int]) -> None:
-        self.seen: List[Dict[str, Any]] = []
+        self.seen: list[dict[str, Any]] = []
         """One entry for each time the lines ran: plain facts, and the value as a tensor."""
         tree = ast.parse(expression.strip(), mode="eval")
         self._value = compile(tree, "<parameter>", "eval")
@@ -27,8 +28,8 @@ class ParameterWatch:
             self._name = tree.body.attr
         self._path = os.path.realpath(path)
         self._first, self._last = lines[0], lines[-1]
-        self._inside: Dict[int, Dict[str, Any]] = {}
-        self._real: Dict[str, bool] = {}
+        self._inside: dict[int, dict[str, Any]] = {}
+        self._real: dict[str, bool] = {}
 
     def __call__(self, frame: Any, event: str) -> None:
         """Follow one trace event."""
@@ -44,9 +45,9 @@ class ParameterWatch:
         elif entered and not inside:
             self._leave(frame, self._inside.pop(id(frame)))
 
-    def _enter(self, frame: Any) -> Dict[str, Any]:
+    def _enter(self, frame: Any) -> dict[str, Any]:
         current = self._look(frame)
-        copies: List[Dict[str, Any]] = []
+        copies: list[dict[str, Any]] = []
         original = torch.Tensor.copy_
 
         def copy_(target: Tensor, source: Any, *args: Any, **kwargs: Any) -> Any:
@@ -61,7 +62,7 @@ class ParameterWatch:
             "original": original,
         }
 
-    def _leave(self, frame: Any, before: Dict[str, Any]) -> None:
+    def _leave(self, frame: Any, before: dict[str, Any]) -> None:
         torch.Tensor.copy_ = before["original"]  # type: ignore[method-assign]
         now = self._look(frame)
         owner = _evaluated(self._owner, frame)
@@ -94,7 +95,7 @@ def _evaluated(code: Any, frame: Any) -> Any:
         return None
 
 
-def rejected_value(error: BaseException) -> Optional[Tensor]:
+def rejected_value(error: BaseException) -> Tensor | None:
     """The value that ``Module.__setattr__`` refused, out of the frames of the error it raised."""
     traceback, found = error.__traceback__, None
     while traceback is not None:

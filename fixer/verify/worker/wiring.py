@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -69,8 +70,9 @@ class Holder(Stub):
 class Region:
     """The text of one wiring region on one side, ready to be executed."""
 
-    def __init__(self, wiring: Dict[str, Any], text: str, globals_: Dict[str, Any]) -> None:
+    def __init__(self, wiring: dict[str, Any], text: str, globals_: dict[str, Any], stand_in: bool) -> None:
         self._wiring = wiring
+        self._stand_in = stand_in
         self._globals = globals_
         try:
             tree = ast.parse(text)
@@ -81,7 +83,7 @@ class Region:
         )
         stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        self._free: Set[str] = loaded - stored
+        self._free: set[str] = loaded - stored
 
     def build(self, model: nn.Module) -> Optimizer:
         """Execute a construction; the optimizer that comes out."""
@@ -103,7 +105,7 @@ class Region:
         """A function that executes a step region with `optimizer` in place."""
         namespace = self._namespace(model)
         _bind(self._wiring["optimizer"], optimizer, model, namespace)
-        taken: List[int] = []
+        taken: list[int] = []
         optimizer.register_step_post_hook(lambda *_: taken.append(1))
 
         def step() -> None:
@@ -114,9 +116,11 @@ class Region:
 
         return step
 
-    def _namespace(self, model: nn.Module) -> Dict[str, Any]:
+    def _namespace(self, model: nn.Module) -> dict[str, Any]:
         namespace = dict(self._globals)
         _bind(self._wiring["model"], model, model, namespace)
+        if self._stand_in and namespace.get("self") is model:
+            namespace["self"] = Holder(model)  # the real owner has attributes that the stand-in lacks
         for name in self._free - set(namespace):
             if not hasattr(builtins, name):
                 namespace[name] = Stub(0.0) if name in _OFF else Stub()
@@ -137,7 +141,7 @@ def first_post_hook(optimizer: Optimizer, hook: Callable[[], None]) -> None:
     optimizer._optimizer_step_post_hooks.move_to_end(handle.id, last=False)
 
 
-def held_parameters(optimizer: Optimizer) -> List[nn.Parameter]:
+def held_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     """Every parameter of every group."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -145,20 +149,20 @@ def held_parameters(optimizer: Optimizer) -> List[nn.Parameter]:
 class _Returns(ast.NodeTransformer):
     """``return x`` keeps x under a private name, for a region cut out of its function."""
 
-    def visit_Return(self, node: ast.Return) -> ast.AST:  # noqa: N802 - the name `ast` looks for
+    def visit_Return(self, node: ast.Return) -> ast.AST:
         value = node.value or ast.Constant(value=None)
         return ast.copy_location(
             ast.Assign(targets=[ast.Name(id=_RETURNED, ctx=ast.Store())], value=value), node
         )
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         return node
 
 
-def _bind(expression: str, value: Any, model: nn.Module, namespace: Dict[str, Any]) -> None:
+def _bind(expression: str, value: Any, model: nn.Module, namespace: dict[str, Any]) -> None:
     """Make `expression` evaluate to `value`; what is already bound on the way is kept."""
     node = ast.parse(expression.strip(), mode="eval").body
     while not isinstance(node, ast.Name):
@@ -185,14 +189,14 @@ def _bind(expression: str, value: Any, model: nn.Module, namespace: Dict[str, An
     namespace[node.id] = value
 
 
-def _root(node: ast.expr) -> Optional[str]:
+def _root(node: ast.expr) -> str | None:
     for child in ast.walk(node):
         if isinstance(child, ast.Name):
             return child.id
     return None
 
 
-def _evaluate(expression: str, namespace: Dict[str, Any]) -> Any:
+def _evaluate(expression: str, namespace: dict[str, Any]) -> Any:
     try:
         return eval(expression, namespace)
     except Exception:  # the original may not bind that name: what it returns is looked at instead
@@ -210,7 +214,7 @@ def _optimizers(value: Any) -> Iterator[Optimizer]:
             yield from _optimizers(item)
 
 
-def plain_optimizers(lr: float) -> Dict[str, Callable[[Any], Optimizer]]:
+def plain_optimizers(lr: float) -> dict[str, Callable[[Any], Optimizer]]:
     """The two optimizers that every trajectory is run under."""
     return {
         f"SGD(lr={lr:g}, momentum=0.9)": lambda p: torch.optim.SGD(p, lr=lr, momentum=0.9),

@@ -1,0 +1,212 @@
+"""What `repairs` has to show: the symptom before the fix, none after it, and what the rule promised."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .compare import compare
+from .frames import Message
+from .verdicts import Refuted, Side, Unverified, told
+
+_BROKEN = {
+    "AttributeError",
+    "ImportError",
+    "IndentationError",
+    "ModuleNotFoundError",
+    "NameError",
+    "SyntaxError",
+    "UnboundLocalError",
+}
+_INHERENT = ("cannot assign", "leaf Variable", "modified by an inplace operation")
+
+
+def require_symptom(contract: Message, before: Side, after: Side) -> str:
+    """What the original does wrong at the finding's lines; raises `Unverified` if it does not show."""
+    symptom = contract["symptom"]
+    if symptom == "gradient":
+        return _require_gradient_symptom(contract, before, after)
+    if symptom == "never-updated":
+        return _require_stuck_parameter(contract, before, after)
+    for error in before.facts["errors"]:
+        if error["type"] == symptom and _is_at_symptom(error, contract, before):
+            return f"the original raises {symptom}: {error['message']}"
+    others = before.facts["errors"]
+    if others:
+        raise Unverified(
+            f"the original fails otherwise, not with {symptom} at the finding: {told(others[0])}"
+        )
+    raise Unverified(f"the original does not raise {symptom} in this run")
+
+
+def blame(contract: Message, error: Message) -> None:
+    """Refute a fix whose own lines raise what no other input could cure; else return."""
+    cause: Any = error
+    while cause:
+        inherent = (
+            cause["type"] in _BROKEN
+            or cause["type"] == contract["symptom"]
+            or any(words in cause["message"] for words in _INHERENT)
+        )
+        if inherent and _innermost_in(cause, contract["changed_lines"]["after"]):
+            raise Refuted(
+                f"the fixed lines raise {cause['type']}: {cause['message']}",
+                {"check": error["phase"], "before": contract["symptom"], "after": told(error)},
+            )
+        cause = cause.get("cause")
+
+
+def require_postcondition(before: Side, after: Side) -> Message:
+    """The watched expression must be the same registered Parameter, holding the value that was meant."""
+    seen = after.facts["watched"]
+    if not seen:
+        raise Unverified("the run never reached the assignment in the fixed code")
+    for index, facts in enumerate(seen):
+        for key, words in (
+            ("is_parameter", "is not an nn.Parameter"),
+            ("same_object", "is another object"),
+            ("same_storage", "has other storage"),
+            ("registered", "is not registered"),
+        ):
+            if not facts[key]:
+                raise Refuted(
+                    f"after the assignment the parameter {words}",
+                    {
+                        "check": "the parameter after the assignment",
+                        "where": f"run {index + 1}",
+                        "after": words,
+                    },
+                )
+        for shape in facts["copied_shapes"]:
+            if shape != facts["shape"]:
+                raise Refuted(
+                    f"a value of shape {tuple(shape)} is broadcast into a parameter of {tuple(facts['shape'])}",
+                    {"check": "the copied value's shape", "before": shape, "after": facts["shape"]},
+                )
+    meant = [value for value in (*before.rejected, *before.watched) if value is not None]
+    if not meant:
+        raise Unverified("the value that the original assigns could not be seen")
+    value = after.watched[0]
+    if list(meant[0].shape) != list(value.shape):
+        raise Refuted(
+            f"a value of shape {tuple(meant[0].shape)} is broadcast into a parameter of {tuple(value.shape)}",
+            {
+                "check": "the assigned value's shape",
+                "before": list(meant[0].shape),
+                "after": list(value.shape),
+            },
+        )
+    name = "the parameter's value after the assignment"
+    found = compare([(name, "value", meant[0].to(value.dtype))], [(name, "value", value)])
+    if found.difference is not None:
+        raise Refuted("the parameter does not hold the assigned value", found.difference)
+    return {"assignments": len(seen), "same_object": True, "same_storage": True, "shape": list(value.shape)}
+
+
+def require_oracle(contract: Message, after: Side) -> None:
+    """Gradients must agree with finite differences, reach the parameters, and move them."""
+    facts = after.facts
+    oracle = facts["oracle"]
+    if oracle["ran"] and not oracle["agrees"]:
+        if oracle["stops"] and contract["symptom"] != "gradient":
+            raise Unverified(
+                f"the gradient is not that of the output, but the model stops it on purpose ({oracle['stops'][0]})"
+            )
+        raise Refuted(
+            "the gradient disagrees with finite differences",
+            {
+                "check": "directional derivative in float64",
+                "before": oracle["numeric"],
+                "after": oracle["autograd"],
+                "max_rel": oracle["relative"],
+            },
+        )
+    if not oracle["ran"] and contract["symptom"] == "gradient":
+        raise Unverified(f"gradients could not be checked: {oracle['reason']}")
+    if facts["parameters"] and not facts["trainable"]:
+        raise Unverified("nothing in the output of the fixed model depends on a parameter")
+    learning = [name for name in facts["reached"] if not name.startswith("input ")]
+    for trajectory in facts["trajectories"]:
+        if learning and trajectory["steps"] and not trajectory["moved"]:
+            raise Refuted(
+                "no parameter moves although gradients reach them",
+                {"check": trajectory["optimizer"], "before": learning, "after": []},
+            )
+
+
+def _require_gradient_symptom(contract: Message, before: Side, after: Side) -> str:
+    _require_run(before)
+    _require_reached_symptom(contract, before)
+    if "loop" in before.facts:
+        one, two = before.facts["loop"], after.facts["loop"]
+        if one["with_gradient"] >= two["with_gradient"]:
+            raise Unverified("no parameter gets a gradient that it did not get before")
+        return f"{two['with_gradient'] - one['with_gradient']} parameters got no gradient"
+    gained = sorted(set(after.facts["reached"]) - set(before.facts["reached"]))
+    oracle = before.facts["oracle"]
+    if gained:
+        return f"no gradient reached {', '.join(gained)}"
+    if oracle["ran"] and not oracle["agrees"]:
+        return (
+            f"the gradient was {oracle['autograd']:.6g} where finite differences say {oracle['numeric']:.6g}"
+        )
+    raise Unverified("the original's gradients are right in this run")
+
+
+def _require_stuck_parameter(contract: Message, before: Side, after: Side) -> str:
+    _require_run(before)
+    _require_reached_symptom(contract, before)
+    if "loop" in before.facts:
+        one, two = before.facts["loop"], after.facts["loop"]
+        gained = two["moved"] - one["moved"]
+        if gained <= 0:
+            raise Unverified("no parameter moves that did not move before")
+        return f"{gained} parameters never moved"
+    moved = [{name for t in side.facts["trajectories"] for name in t["moved"]} for side in (before, after)]
+    names = sorted(moved[1] - moved[0])
+    if not names:
+        raise Unverified("no parameter moves that did not move before")
+    return f"{', '.join(names)} never moved"
+
+
+def _require_run(before: Side) -> None:
+    if before.facts["errors"]:
+        raise Unverified(f"the original does not run: {told(before.facts['errors'][0])}")
+
+
+def _require_reached_symptom(contract: Message, before: Side) -> None:
+    if not _ran_symptom(contract, before):
+        raise Unverified("the run of the original never reached the finding")
+
+
+def _ran_symptom(contract: Message, before: Side) -> bool:
+    lines = contract["symptom_lines"]
+    if lines is None or lines["before"] is None:
+        return False
+    first, last = lines["before"]
+    executed = before.executed(lines["path"])
+    return any(first <= line <= last for line in executed)
+
+
+def _is_at_symptom(error: Message, contract: Message, before: Side) -> bool:
+    """Whether the innermost frame of the finding's file is on its lines.
+
+    Autograd reports a parameter that was changed too early from `backward`, outside of the file: there it
+    counts that the lines ran.
+    """
+    lines = contract["symptom_lines"]
+    if lines is None or lines["before"] is None:
+        return False
+    path = os.path.realpath(lines["path"])
+    rows = [line for file, line, _ in error["frames"] if os.path.realpath(file) == path]
+    if rows:
+        return bool(lines["before"][0] <= rows[-1] <= lines["before"][1])
+    return "backward" in [name for _, _, name in error["frames"]] and _ran_symptom(contract, before)
+
+
+def _innermost_in(error: Message, changed: Message) -> bool:
+    for file, line, _ in reversed(error["frames"]):
+        for path, ranges in changed.items():
+            if os.path.realpath(path) == os.path.realpath(file):
+                return any(first <= line <= last for first, last in ranges)
+    return False
