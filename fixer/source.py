@@ -141,6 +141,10 @@ class Source:
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree; a file that is not valid Python is a `SourceError`."""
+        null = self.data.find(b"\0")
+        if null >= 0:  # which errors Python raises for it, and where, depends on its version
+            message = "not valid Python: it holds null bytes; correct it or exclude the file"
+            raise SourceError(self.path, message, self.location(null)[0])
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an invalid escape is for its author's linter to report
@@ -148,9 +152,6 @@ class Source:
         except SyntaxError as error:
             message = f"not valid Python: {error.msg}; correct it or exclude the file"
             raise SourceError(self.path, message, error.lineno) from None
-        except ValueError as error:  # null bytes, before Python 3.12
-            message = f"not valid Python: {error}; correct it or exclude the file"
-            raise SourceError(self.path, message, self.location(max(self.data.find(b"\0"), 0))[0]) from None
         except (RecursionError, MemoryError):
             message = "not valid Python: nested too deeply to be parsed; exclude the file"
             raise SourceError(self.path, message, 1) from None

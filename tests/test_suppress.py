@@ -94,6 +94,10 @@ def test_other_newlines_and_encodings() -> None:
     assert [row for row in range(1, 5) if found.hides(row, CODE, NAME)] == [3]
 
 
+def test_invalid_file_counts_as_far_as_it_goes() -> None:
+    assert hidden_rows("a = 1  # fixer: ignore\nb = (  # fixer: ignore\n") == [1]
+
+
 class TestUnused:
     TEXT = """\
 a = 1  # fixer: ignore
