@@ -12,7 +12,8 @@ from textwrap import dedent
 
 from fixer.apply import plan
 from fixer.engine import Engine
-from fixer.outcome import Policy, Status, VerifyMode
+from fixer.outcome import Status
+from fixer.policy import Policy, VerifyMode
 from fixer.rule import Finding, Rule
 from fixer.source import Source
 
