@@ -27,6 +27,10 @@ def conduct(job: dict[str, Any], run_stage: Any) -> dict[str, Any]:
     return {"verdict": "unverified", "reason": "called", "evidence": sides}
 
 
+def main(**options: bool) -> None:
+    start = load_package(worker.__path__[0])
+    start.main(sys.argv[1:], lambda: (conduct, {"call": call}), **options)
+
+
 if __name__ == "__main__":
-    zygote = load_package(worker.__path__[0])
-    zygote.main(sys.argv[1], lambda: (conduct, {"call": call}))
+    main()

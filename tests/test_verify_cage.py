@@ -372,3 +372,34 @@ def test_a_killed_worker_costs_one_verdict_and_is_replaced(tmp_path: Path) -> No
         os.kill(worker, signal.SIGKILL)
         assert "died" in verifier.verify(job(tmp_path / "target.py")).reason
         assert call(verifier, tmp_path, "return 2")["value"]["result"] == 2
+
+
+@pytest.fixture(scope="module")
+def spawning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CageVerifier]:
+    """A verifier as it is where processes cannot be forked: every stage imports torch anew."""
+    with CageVerifier(VerifySettings(timeout=15.0), tmp_path_factory.mktemp("root")) as verifier:
+        verifier.worker = verifier.worker.with_name("spawning_worker.py")
+        yield verifier
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "part", "expected"),
+    [
+        ("return 1", "ok", True),
+        ("raise ValueError", "ok", False),
+        ("os._exit(3)", "died", "exit status 3"),
+        ("os.write(2, b'why'); os._exit(3)", "stderr", "why"),
+        ("while True: pass", "died", "ran out of time"),
+    ],
+)
+def test_without_fork_the_end_is_reported(
+    spawning: CageVerifier, tmp_path: Path, body: str, part: str, expected: object
+) -> None:
+    assert call(spawning, tmp_path, body)[part] == expected
+
+
+@pytest.mark.slow
+def test_without_fork_the_tree_cannot_be_written(spawning: CageVerifier, tmp_path: Path) -> None:
+    outcome = call(spawning, tmp_path, "open(__file__, 'w')")
+    assert outcome["error"]["type"] == "PermissionError"

@@ -17,6 +17,14 @@ from fixer.verify.request import encode, import_roots
 from tests.verify_support import interpreter as fake_python
 from tests.verify_support import job
 
+OLD_PYTHON = """exec {python} - "$@" <<'END'
+import runpy, sys
+sys.version_info = (3, 7, 9)
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+END
+"""
+
 
 def made(folder: Path, *names: str) -> list[Path]:
     """Create empty files and return their paths."""
@@ -99,13 +107,7 @@ class TestRefusal:
             ),
             ("echo broken >&2; exit 1", "does not start (broken)"),
             ("exit 1", "does not start (it ended without a word)"),
-            (
-                (
-                    'exec {python} -c "import runpy, sys; sys.version_info = (3, 7, 9); sys.argv = sys.argv[1:];'
-                    " runpy.run_path(sys.argv[0], run_name='__main__')\" $2 $3"
-                ),
-                "does not start (Python 3.7 is older than 3.8)",
-            ),
+            (OLD_PYTHON, "does not start (Python 3.7 is older than 3.8)"),
             ("PYTHONPATH=$(dirname $0)/old exec {python} $@", "its torch 1.13.1+cpu is older than 2.0"),
             ("PYTHONPATH=$(dirname $0)/bad exec {python} $@", "it cannot import torch (OSError: libc10.so)"),
         ],

@@ -14,7 +14,7 @@ OLDEST = (3, 8)
 
 
 def load_package(folder: str) -> ModuleType:
-    """Import the worker's folder as a package of its own and take the folder itself off the import path."""
+    """Import the worker as a package of its own, take its folder off the import path, return its `start`."""
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
     spec = importlib.util.spec_from_file_location(
         "_fixer_worker", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
@@ -24,10 +24,10 @@ def load_package(folder: str) -> ModuleType:
     package = importlib.util.module_from_spec(spec)
     sys.modules["_fixer_worker"] = package
     spec.loader.exec_module(package)
-    return importlib.import_module("_fixer_worker.zygote")
+    return importlib.import_module("_fixer_worker.start")
 
 
 if __name__ == "__main__":
     if sys.version_info < OLDEST:
         sys.exit("Python {}.{} is older than 3.8".format(*sys.version_info[:2]))
-    load_package(os.path.dirname(os.path.abspath(__file__))).main(sys.argv[1])
+    load_package(os.path.dirname(os.path.abspath(__file__))).main(sys.argv[1:])

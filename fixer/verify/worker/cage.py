@@ -17,11 +17,10 @@ from contextlib import suppress
 from typing import Callable, Iterable
 
 from .frames import Message, TooLongError, Unpacker, send
+from .jobs import ANSWER_LIMIT, TAIL
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_TAIL = 2000  # bytes of standard error that are worth quoting
-_ANSWER_LIMIT = 16 << 20
 _POLL = 0.05
 _OPEN_FILES = 512
 
@@ -115,7 +114,7 @@ class Child:
         self.fault: str | None = None
         self._status: int | None = None
         self._tail = b""
-        self._unpacker = Unpacker(_ANSWER_LIMIT)
+        self._unpacker = Unpacker(ANSWER_LIMIT)
         self._open = [self.answer_fd, self.error_fd]
 
     @staticmethod
@@ -141,9 +140,8 @@ class Child:
         """What to select on before calling `receive`."""
         return self._open
 
-    @property
-    def finished(self) -> bool:
-        """Whether it has answered or died; asking again after `receive` is what makes this true."""
+    def check(self) -> bool:
+        """Look whether it has answered or died."""
         if self.answer is not None or self.fault is not None:
             return True
         if self._status is None:
@@ -163,7 +161,7 @@ class Child:
             if not data:
                 self._open.remove(descriptor)
             elif descriptor == self.error_fd:
-                self._tail = (self._tail + data)[-_TAIL:]
+                self._tail = (self._tail + data)[-TAIL:]
             else:
                 self._unpack(data)
 
@@ -176,7 +174,7 @@ class Child:
 
     def wait(self, deadline: float, watch: Callable[[], str | None] = lambda: None) -> None:
         """Wait for an answer, death, the deadline, or a complaint of `watch`; then kill what is left."""
-        while not self.finished:
+        while not self.check():
             left = deadline - time.monotonic()
             if left <= 0:
                 self.fault = "ran out of time"

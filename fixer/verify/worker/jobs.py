@@ -1,37 +1,44 @@
-"""What happens inside a job child and its stage children."""
+"""A job and its stages, whichever way their processes are made."""
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
 import traceback
-from typing import Any, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Callable
 
-from . import cage, guard, overlay
+from . import guard, overlay
 from .frames import Message
 
 Stage = Callable[[Message, Any], Message]
 RunStage = Callable[..., Message]
 Conduct = Callable[[Message, RunStage], Message]
+Launch = Callable[[Message, str, str, Any, float], Message]
+"""Runs a stage (job, stage, side, payload, end) in a process of its own and turns its end into a message."""
 
 GRACE = 2.0
 """Seconds that a job keeps for its own answer once its stages have used up the rest."""
+ANSWER_LIMIT = 16 << 20
+TAIL = 2000
+"""Bytes of standard error that are worth quoting."""
+REQUEST_LIMIT = 1 << 30
 _MESSAGE_LIMIT = 2000
 _FRAME_LIMIT = 100
 _NOT_THE_TARGETS = (os.path.join(os.path.dirname(os.path.abspath(__file__)), ""), "<frozen importlib")
 
 
-def conduct_job(job: Message, conduct: Conduct, stages: Mapping[str, Stage]) -> Message:
-    """Decide a job in the job child; whatever goes wrong in here is an `unverified`."""
-    cage.adopt_orphans()
+def conduct_job(job: Message, conduct: Conduct, launch: Launch) -> Message:
+    """Decide a job; whatever goes wrong in here is an `unverified`."""
     deadline = time.monotonic() + job["timeout"]
 
     def run_stage(stage: str, side: str, payload: Any, seconds: float | None = None) -> Message:
         end = deadline if seconds is None else min(deadline, time.monotonic() + seconds)
-        return _in_child(job, end, lambda: _stage(job, stages[stage], side, payload))
+        return launch(job, stage, side, payload, end)
 
     try:
         return conduct(job, run_stage)
@@ -41,20 +48,9 @@ def conduct_job(job: Message, conduct: Conduct, stages: Mapping[str, Stage]) -> 
         return {"verdict": "unverified", "reason": reason, "evidence": evidence}
 
 
-def _in_child(job: Message, end: float, body: Callable[[], Message]) -> Message:
-    """Run a stage in a child of its own and turn its end, whatever that is, into a message."""
-    child = cage.Child(body, new_session=False)
-    child.wait(end, cage.scratch_watch(job["scratch"], job["memory"]))
-    cage.reap_strangers(())
-    if child.answer is not None and child.fault is None:
-        return child.answer
-    return {"ok": False, "died": child.end, "stderr": child.last_words}
-
-
-def _stage(job: Message, stage: Stage, side: str, payload: Any) -> Message:
-    """Run one stage in its own process, with one side's text laid over the tree."""
+def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
+    """Run a stage in this process, which is good for nothing else then, with one side laid over the tree."""
     os.environ["TMPDIR"] = tempfile.tempdir = job["scratch"]
-    cage.limit_resources(job["timeout"], job["memory"])
     guard.close(job["scratch"])
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
@@ -90,3 +86,15 @@ def _message(error: BaseException) -> str:
         return str(error)[:_MESSAGE_LIMIT]
     except Exception:  # `__str__` is the target's code
         return ""
+
+
+def remove(folder: str) -> None:
+    """Delete a job's scratch folder, also where the target made parts of it read-only."""
+
+    def unlock_and_retry(function: Callable[[str], Any], path: str, _: Any) -> None:
+        with suppress(OSError):
+            os.chmod(os.path.dirname(path), 0o700)
+            os.chmod(path, 0o700)
+            function(path)
+
+    shutil.rmtree(folder, onerror=unlock_and_retry)

@@ -8,84 +8,16 @@ from __future__ import annotations
 import gc
 import os
 import select
-import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections import deque
-from contextlib import suppress
-from typing import Any, Callable, Mapping, Tuple
+from typing import Any, Mapping
 
 from . import cage, jobs
 from .frames import Message, Unpacker, send
 
-Machinery = Tuple[jobs.Conduct, Mapping[str, jobs.Stage]]
-
 MAX_IN_FLIGHT = 1
-OLDEST_TORCH = (2, 0)
-_REQUEST_LIMIT = 1 << 30
 _PARENT_CHECK = 2.0  # seconds between looks at whether the parent is still there
-_ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "",  # proofs run on the CPU, and a CUDA context does not survive a fork
-    "HF_HUB_OFFLINE": "1",
-    "MPLBACKEND": "Agg",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` would start a compiler
-    "WANDB_MODE": "disabled",
-}
-
-
-class RefusalError(Exception):
-    """This interpreter cannot verify anything; the message says why."""
-
-
-def main(scratch: str, machinery: Callable[[], Machinery] | None = None) -> None:
-    """Serve requests from standard input until it ends; the target's code never sees these descriptors."""
-    requests, replies = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    os.close(null)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(_ENVIRONMENT)
-    try:
-        version = _warm_up()
-        conduct, stages = (machinery or _judge)()
-    except RefusalError as refusal:
-        send(replies, {"refused": str(refusal)})
-        return
-    send(replies, {"ready": {"python": ".".join(map(str, sys.version_info[:3])), "torch": version}})
-    try:
-        Zygote(requests, replies, scratch, conduct, stages).serve()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _judge() -> Machinery:
-    from .judge import conduct
-    from .stages import STAGES
-
-    return conduct, STAGES
-
-
-def _warm_up() -> str:
-    """Import torch and run what is slow the first time, so that no job pays for it."""
-    try:
-        import torch
-    except BaseException as error:  # a broken installation raises anything
-        raise RefusalError(f"it cannot import torch ({type(error).__name__}: {error})") from None
-    version = str(torch.__version__)
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TORCH:
-        raise RefusalError(f"its torch {version} is older than 2.0")
-    torch.set_num_threads(1)
-    torch.set_num_interop_threads(1)
-    for optimizer in (torch.optim.SGD, torch.optim.Adam):
-        parameter = torch.nn.Parameter(torch.zeros(()))
-        parameter.grad = torch.zeros(())
-        optimizer([parameter], lr=0.1).step()
-    return version
 
 
 class _Running:
@@ -130,7 +62,7 @@ class Zygote:
         gc.collect()
         gc.freeze()  # a collection in a child would copy every page that the zygote shares with it
         parent = os.getppid()
-        unpacker = Unpacker(_REQUEST_LIMIT)
+        unpacker = Unpacker(jobs.REQUEST_LIMIT)
         try:
             while os.getppid() == parent:
                 if self._requests in self._ready():
@@ -167,11 +99,26 @@ class Zygote:
 
     def _job(self, job: Message) -> Message:
         os.chdir(job["scratch"])
-        return jobs.conduct_job(job, self._conduct, self._stages)
+        cage.adopt_orphans()
+        return jobs.conduct_job(job, self._conduct, self._launch)
+
+    def _launch(self, job: Message, stage: str, side: str, payload: Any, end: float) -> Message:
+        """Fork a stage child from the job child."""
+
+        def body() -> Message:
+            cage.limit_resources(job["timeout"], job["memory"])
+            return jobs.perform(job, self._stages[stage], side, payload)
+
+        child = cage.Child(body, new_session=False)
+        child.wait(end, cage.scratch_watch(job["scratch"], job["memory"]))
+        cage.reap_strangers(())
+        if child.answer is not None and child.fault is None:
+            return child.answer
+        return {"ok": False, "died": child.end, "stderr": child.last_words}
 
     def _finish(self) -> None:
         for running in list(self._running):
-            if running.child.finished:
+            if running.child.check():
                 self._close(running)
             elif time.monotonic() >= running.deadline:
                 running.child.fault = "ran out of time"
@@ -181,17 +128,5 @@ class Zygote:
         self._running.remove(running)
         running.child.kill()
         cage.reap_strangers(other.child.pid for other in self._running)
-        _remove(running.job["scratch"])
+        jobs.remove(running.job["scratch"])
         send(self._replies, {"id": running.job["id"], **running.answer()})
-
-
-def _remove(folder: str) -> None:
-    """Delete a job's scratch folder, also where the target made parts of it read-only."""
-
-    def unlock_and_retry(function: Callable[[str], Any], path: str, _: Any) -> None:
-        with suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700)
-            function(path)
-
-    shutil.rmtree(folder, onerror=unlock_and_retry)

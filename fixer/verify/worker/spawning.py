@@ -1,0 +1,60 @@
+"""Where processes cannot be forked: each stage is a fresh interpreter; the worker itself decides the jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Iterator
+
+from . import jobs
+from .frames import Message, TooLongError, Unpacker, pack, send
+
+
+def serve(requests: int, replies: int, scratch: str, conduct: jobs.Conduct) -> None:
+    """Work until the requests end."""
+    for job in _messages(requests, jobs.REQUEST_LIMIT):
+        job["scratch"] = tempfile.mkdtemp(prefix="job", dir=scratch)
+        answer = jobs.conduct_job(job, conduct, _launch)
+        jobs.remove(job["scratch"])
+        send(replies, {"id": job["id"], **answer})
+
+
+def perform(requests: int, replies: int, stage: jobs.Stage) -> None:
+    """Be one stage: take its request, answer, and leave without the target's cleanups."""
+    for request in _messages(requests, jobs.REQUEST_LIMIT):
+        send(replies, jobs.perform(request["job"], stage, request["side"], request["payload"]))
+        os._exit(0)
+
+
+def _launch(job: Message, stage: str, side: str, payload: Any, end: float) -> Message:
+    """Start a stage as the worker itself was started, and wait for it."""
+    command = [sys.executable, "-B", sys.argv[0], job["scratch"], stage]
+    request = pack({"job": job, "side": side, "payload": payload})
+    try:
+        done = subprocess.run(
+            command,
+            input=request,
+            capture_output=True,
+            cwd=job["scratch"],
+            timeout=max(0.0, end - time.monotonic()),
+        )
+    except subprocess.TimeoutExpired:
+        return {"ok": False, "died": "ran out of time", "stderr": ""}
+    stderr = done.stderr[-jobs.TAIL :].decode("utf-8", "replace").strip()
+    try:
+        answer = next(Unpacker(jobs.ANSWER_LIMIT).feed(done.stdout), None)
+    except (TooLongError, ValueError) as error:
+        return {"ok": False, "died": f"garbled answer: {error}", "stderr": stderr}
+    return answer or {"ok": False, "died": f"exit status {done.returncode}", "stderr": stderr}
+
+
+def _messages(descriptor: int, limit: int) -> Iterator[Message]:
+    unpacker = Unpacker(limit)
+    while True:
+        data = os.read(descriptor, 1 << 20)
+        if not data:
+            return
+        yield from unpacker.feed(data)

@@ -1,0 +1,99 @@
+"""From a bare interpreter to a worker that takes requests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from typing import Callable, Mapping, Tuple
+
+from . import jobs, spawning
+from .frames import send
+
+Machinery = Tuple[jobs.Conduct, Mapping[str, jobs.Stage]]
+
+OLDEST_TORCH = (2, 0)
+_ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "",  # proofs run on the CPU, and a CUDA context does not survive a fork
+    "HF_HUB_OFFLINE": "1",
+    "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` would start a compiler
+    "WANDB_MODE": "disabled",
+}
+
+
+class RefusalError(Exception):
+    """This interpreter cannot verify anything; the message says why."""
+
+
+def main(
+    arguments: list[str],
+    machinery: Callable[[], Machinery] | None = None,
+    *,
+    fork: bool = hasattr(os, "fork"),
+) -> None:
+    """Serve requests from standard input until it ends; the target's code never sees these descriptors.
+
+    The arguments are the scratch folder and, where stages are started anew, the stage that this process is.
+    """
+    scratch, *stage = arguments
+    requests, replies = _private_pipes()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(_ENVIRONMENT)
+    try:
+        version = _warm_up()
+        conduct, stages = (machinery or _judge)()
+    except RefusalError as refusal:
+        send(replies, {"refused": str(refusal)})
+        return
+    if stage:
+        spawning.perform(requests, replies, stages[stage[0]])
+        return
+    send(replies, {"ready": version})
+    try:
+        if fork:
+            from .zygote import Zygote  # what it needs exists only where processes can be forked
+
+            Zygote(requests, replies, scratch, conduct, stages).serve()
+        else:
+            spawning.serve(requests, replies, scratch, conduct)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _private_pipes() -> tuple[int, int]:
+    """Move standard input and output away, and put the null device in their place."""
+    requests, replies = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    return requests, replies
+
+
+def _judge() -> Machinery:
+    from .judge import conduct
+    from .stages import STAGES
+
+    return conduct, STAGES
+
+
+def _warm_up() -> str:
+    """Import torch and run what is slow the first time, so that no job pays for it."""
+    try:
+        import torch
+    except BaseException as error:  # a broken installation raises anything
+        first_line = str(error).partition("\n")[0]
+        raise RefusalError(f"it cannot import torch ({type(error).__name__}: {first_line})") from None
+    version = str(torch.__version__)
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TORCH:
+        raise RefusalError(f"its torch {version} is older than 2.0")
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    for optimizer in (torch.optim.SGD, torch.optim.Adam):
+        parameter = torch.nn.Parameter(torch.zeros(()))
+        parameter.grad = torch.zeros(())
+        optimizer([parameter], lr=0.1).step()
+    return version
