@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import functools
+import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fixer.contract import Contract, Projection, Promise, Region, Subject, Wiring
+from fixer.contract import Contract, Projection, Promise, Region, Subject, Verification, Wiring
 from fixer.edits import Edit, EditSet
 from fixer.source import Source
-from fixer.verify import Job
+from fixer.verify import Job, Verifier, VerifySettings
 
 HEADER = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n\n\n"
 
@@ -66,6 +69,10 @@ class Case:
         options = {"kind": "construction", "model_class": None, "optimizer": "optimizer", **options}
         return Wiring(self.region(name, snippet), options.pop("kind"), model, **options)
 
+    def verify(self, contract: Contract) -> Verification:
+        """The verdict, from a worker that all tests of a process share."""
+        return _verifier().verify(self.job(contract))
+
     def job(self, contract: Contract) -> Job:
         sources = {self.path(name): Source.read(self.path(name)) for name in self.before}
         edits: Mapping[Path, tuple[Edit, ...]] = {
@@ -80,3 +87,10 @@ def preserves(*subjects: Subject, **more: Any) -> Contract:
 
 def repairs(symptom: str, region: Region, *subjects: Subject, **more: Any) -> Contract:
     return Contract(Promise.REPAIRS, subjects, symptom=symptom, symptom_region=region, **more)
+
+
+@functools.cache
+def _verifier() -> Verifier:
+    verifier = Verifier(VerifySettings(python=Path(sys.executable), steps=8), Path(__file__).parent)
+    atexit.register(verifier.close)
+    return verifier

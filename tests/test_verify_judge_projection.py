@@ -1,0 +1,330 @@
+"""PRM101: the projection moves out of forward; what must be refuted, and what is equivalent or repaired."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from fixer.contract import Verdict, Verification
+from tests.judge_support import Case, preserves, repairs, text
+
+ORIGINAL = text(
+    """
+    class Gate(nn.Module):
+        def __init__(self, width: int):
+            super().__init__()
+            self.lin = nn.Linear(width, 3)
+            self.scale = nn.Parameter(torch.full((width,), 2.0))
+
+        def forward(self, x):
+            self.scale.data.clamp_(0.0, 1.0)
+            return torch.sigmoid(self.lin(x * self.scale))
+    """
+)
+CLAMP = "        self.scale.data.clamp_(0.0, 1.0)\n"
+INIT_CALL = "        self.project_parameters()\n"
+LOAD_HOOK = "        self.register_load_state_dict_post_hook(self.project_parameters)\n"
+FIXED = text(
+    """
+    class Gate(nn.Module):
+        def __init__(self, width: int):
+            super().__init__()
+            self.lin = nn.Linear(width, 3)
+            self.scale = nn.Parameter(torch.full((width,), 2.0))
+            self.project_parameters()
+            self.register_load_state_dict_post_hook(self.project_parameters)
+
+        def forward(self, x):
+            return torch.sigmoid(self.lin(x * self.scale))
+
+        @torch.no_grad()
+        def project_parameters(self, *_) -> None:
+            \"\"\"Keep the constrained parameters in range; runs after every optimizer step.\"\"\"
+            self.scale.clamp_(0.0, 1.0)
+    """
+)
+BUILD = "    optimizer = torch.optim.Adam(gate.parameters(), lr=lr)\n"
+REGISTER = "    optimizer.register_step_post_hook(gate.project_parameters)\n"
+
+
+def train_file(*lines: str) -> str:
+    return text("from net import Gate\n\n\ndef train(gate, lr):\n    pass\n") + "".join(lines)
+
+
+def moved(folder: Path, fixed: str = FIXED, registration: str = REGISTER) -> Verification:
+    """Verify the move with the fixed class and the registration given."""
+    before = train_file(BUILD)
+    case = Case(folder, net=(ORIGINAL, fixed), train=(before, before + registration))
+    projection = case.projection("net.py", "Gate", CLAMP)
+    gate = (case.path("net.py"), "Gate")
+    wiring = case.wiring("train.py", BUILD, "gate", model_class=gate, function="train")
+    return case.verify(preserves(case.subject("net.py", "Gate"), projection=projection, wiring=(wiring,)))
+
+
+def test_the_move_is_equivalent_and_says_how_that_was_shown(tmp_path: Path) -> None:
+    found = moved(tmp_path)
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+    evidence = found.evidence
+    assert [t["optimizer"].split(" at ")[0] for t in evidence["trajectories"]] == [
+        "SGD(lr=0.1, momentum=0.9)",
+        "Adam(lr=0.1)",
+        "the optimizer as built",
+    ]
+    for trajectory in evidence["trajectories"]:
+        assert trajectory["losses_bit_identical"]
+        assert trajectory["steps"] == 8
+        assert len(set(trajectory["losses_before"])) == 8
+        assert trajectory["hooks"] == 1
+    assert evidence["constraint"]["binding_steps"] > 0
+    assert evidence["constraint"]["parameters"] == ["scale"]
+    assert evidence["max_abs"] == 0
+    assert evidence["oracle"]["agrees"]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "check"),
+    [
+        (FIXED.replace("clamp_(0.0, 1.0)", "clamp_(0.0, 0.5)"), "forward"),
+        (FIXED.replace("clamp_(0.0, 1.0)", "clamp_(0.0)"), "forward"),
+        (FIXED.replace("self.scale.clamp_", "self.lin.weight.clamp_"), "forward"),
+        (FIXED.replace(INIT_CALL, ""), "construction"),
+        (FIXED.replace(LOAD_HOOK, ""), "checkpoint"),
+        (FIXED.replace("    @torch.no_grad()\n", ""), "raises"),
+        (FIXED.replace("self.scale.clamp_(0.0, 1.0)", "self.scale = self.scale.clamp(0.0, 1.0)"), "raises"),
+        (FIXED.replace("self.scale))", "self.scale.detach()))"), "graph"),
+        (FIXED.replace("torch.sigmoid(", "1.000001 * torch.sigmoid("), "forward"),
+        (FIXED.replace("return torch.sigmoid", "return torch.tanh"), "forward"),
+        (FIXED.replace("def project_parameters(self, *_)", "def project_parameters(self)"), "raises"),
+    ],
+    ids=lambda value: value if len(value) < 20 else "",
+)
+def test_a_wrong_class_is_refuted(tmp_path: Path, fixed: str, check: str) -> None:
+    assert fixed != FIXED
+    found = moved(tmp_path, fixed)
+    assert found.verdict is Verdict.REFUTED, found.reason
+    assert found.evidence["counterexample"]
+
+
+@pytest.mark.parametrize(
+    "registration",
+    [
+        "",
+        "    optimizer.register_step_pre_hook(gate.project_parameters)\n",
+        "    other = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)\n"
+        "    other.register_step_post_hook(gate.project_parameters)\n",
+        "    optimizer.register_step_post_hook(gate.projekt_parameters)\n",
+        "    optimizer.register_step_post_hook(Gate.project_parameters)\n",
+        "    for module in gate.modules():\n        if isinstance(module, nn.Conv2d):\n"
+        "            optimizer.register_step_post_hook(module.project_parameters)\n",
+    ],
+    ids=["none", "pre", "other-optimizer", "misspelt", "unbound", "wrong-class"],
+)
+def test_a_wrong_registration_is_refuted(tmp_path: Path, registration: str) -> None:
+    found = moved(tmp_path, registration=registration)
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def test_without_any_wiring_nothing_calls_the_projection(tmp_path: Path) -> None:
+    case = Case(tmp_path, net=(ORIGINAL, FIXED))
+    projection = case.projection("net.py", "Gate", CLAMP)
+    found = case.verify(preserves(case.subject("net.py", "Gate"), projection=projection))
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def verify_wired(folder: Path, before: str, after: str, **options: object) -> Verification:
+    """Verify the right class with the wiring region `before`, which becomes `after`, in the same file."""
+    extra = options.pop("extra", "")
+    assert isinstance(extra, str)
+    if not before.startswith(" "):
+        before, after = (textwrap.indent(code, "    ") for code in (before, after))
+        extra += "\n\ndef train(model, gate):\n"
+        options["function"] = "train"
+    files = (ORIGINAL + extra + before, FIXED + extra + after)
+    case = Case(folder, net=files)
+    model_class = options.pop("model_class", None)
+    if isinstance(model_class, str):
+        options["model_class"] = (case.path("net.py"), model_class)
+    model = options.pop("model", "gate")
+    assert isinstance(model, str)
+    wiring = case.wiring("net.py", before, model, **options)
+    projection = case.projection("net.py", "Gate", CLAMP)
+    return case.verify(preserves(case.subject("net.py", "Gate"), projection=projection, wiring=(wiring,)))
+
+
+OUTER = text(
+    """
+    class Outer(nn.Module):
+        def __init__(self, width: int = 8):
+            super().__init__()
+            self.head = nn.Linear(width, width)
+            self.gates = nn.ModuleList([Gate(width), Gate(width)])
+
+        def forward(self, x):
+            h = torch.tanh(self.head(x))
+            return self.gates[0](h) + self.gates[1](h)
+    """,
+    header="\n\n",
+)
+LOOP = (
+    "for module in model.modules():\n    if isinstance(module, Gate):\n"
+    "        optimizer.register_step_post_hook(module.project_parameters)\n"
+)
+
+
+def test_nested_in_a_larger_model(tmp_path: Path) -> None:
+    build = "optimizer = torch.optim.SGD(model.parameters(), lr=0.5)\n"
+    found = verify_wired(tmp_path, build, build + LOOP, model="model", model_class="Outer", extra=OUTER)
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+    assert found.evidence["constraint"]["parameters"] == ["gates.0.scale", "gates.1.scale"]
+
+
+def test_nested_and_only_the_first_registered(tmp_path: Path) -> None:
+    build = "optimizer = torch.optim.SGD(model.parameters(), lr=0.5)\n"
+    wrong = build + "optimizer.register_step_post_hook(model.gates[0].project_parameters)\n"
+    found = verify_wired(tmp_path, build, wrong, model="model", model_class="Outer", extra=OUTER)
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def test_a_wired_model_that_cannot_be_built_is_stood_for(tmp_path: Path) -> None:
+    broken = OUTER.replace("super().__init__()", "super().__init__(); raise OSError('no weights')")
+    build = "optimizer = torch.optim.SGD(model.parameters(), lr=0.5)\n"
+    found = verify_wired(tmp_path, build, build + LOOP, model="model", model_class="Outer", extra=broken)
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+    assert "Gate stood for it" in found.evidence["notes"][0]
+
+
+LIGHTNING = text(
+    """
+    class Engine(nn.Module):
+        def __init__(self, width: int = 8):
+            super().__init__()
+            self.net = Gate(width)
+
+        def forward(self, x):
+            return self.net(x)
+
+        def configure_optimizers(self):
+    """,
+    header="\n\n",
+)
+
+
+def test_inline_in_configure_optimizers(tmp_path: Path) -> None:
+    before = "        return torch.optim.Adam(self.parameters(), lr=self.hparams.lr)\n"
+    after = (
+        "        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.lr)\n"
+        "        for module in self.modules():\n"
+        "            if isinstance(module, Gate):\n"
+        "                optimizer.register_step_post_hook(module.project_parameters)\n"
+        "        return optimizer\n"
+    )
+    found = verify_wired(
+        tmp_path, before, after, model="self", extra=LIGHTNING, function="Engine.configure_optimizers"
+    )
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+def test_an_attribute_of_self_holds_the_model(tmp_path: Path) -> None:
+    before = "    self.opt = torch.optim.Adam(self.net.parameters(), lr=self.args.lr)\n"
+    after = before + "    self.opt.register_step_post_hook(self.net.project_parameters)\n"
+    options = {"model": "self.net", "optimizer": "self.opt", "function": "setup"}
+    found = verify_wired(tmp_path, before, after, extra="\n\ndef setup(self):\n", **options)
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+MODEL = "\n\ngate = Gate(8)\n"
+STEP = "        optimizer.step()\n"
+STEP_LOOP = "\n\ndef train(gate, optimizer, data):\n    for batch in data:\n"
+
+
+def test_called_after_the_step(tmp_path: Path) -> None:
+    after = STEP + "        gate.project_parameters()\n"
+    found = verify_wired(tmp_path, STEP, after, extra=STEP_LOOP, kind="step", function="train")
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+def test_called_before_the_step(tmp_path: Path) -> None:
+    after = "        gate.project_parameters()\n" + STEP
+    found = verify_wired(tmp_path, STEP, after, extra=STEP_LOOP, kind="step", function="train")
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def test_a_gradient_scaler_steps_the_optimizer(tmp_path: Path) -> None:
+    step = "        scaler.step(optimizer)\n"
+    after = step + "        gate.project_parameters()\n"
+    found = verify_wired(tmp_path, step, after, extra=STEP_LOOP, kind="step", function="train")
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+def test_the_model_is_wrapped_in_data_parallel(tmp_path: Path) -> None:
+    build = (
+        "model = nn.DataParallel(model)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.5)\n"
+    )
+    found = verify_wired(tmp_path, build, build + LOOP, model="model")
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+def test_an_optimizer_that_cannot_be_replayed_proves_nothing(tmp_path: Path) -> None:
+    build = "optimizer = build_optimizer(gate)\n"
+    after = build + "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    found = verify_wired(tmp_path, build, after)
+    assert found.verdict is Verdict.UNVERIFIED
+    assert "optimizers" in found.reason
+
+
+def test_a_normalisation_is_compared_in_float64(tmp_path: Path) -> None:
+    statement = "        self.scale.data = self.scale.data / self.scale.data.norm()\n"
+    before = ORIGINAL.replace(CLAMP, statement)
+    after = FIXED.replace("self.scale.clamp_(0.0, 1.0)", "self.scale.div_(self.scale.norm())")
+    build = "optimizer = torch.optim.SGD(gate.parameters(), lr=0.1)\n"
+    register = "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    case = Case(tmp_path, net=(before + MODEL + build, after + MODEL + build + register))
+    found = case.verify(
+        preserves(
+            case.subject("net.py", "Gate"),
+            projection=case.projection("net.py", "Gate", statement, exact=False),
+            wiring=(case.wiring("net.py", build, "gate"),),
+        )
+    )
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+    assert "float64" in found.reason
+    assert found.evidence["max_rel"] < 1e-7
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [("0, 1", Verdict.REPAIRED), ("0, 0.5", Verdict.REFUTED)])
+def test_the_form_that_raises_today(tmp_path: Path, bound: str, verdict: Verdict) -> None:
+    statement = "        self.lin.weight = torch.clamp(self.lin.weight, 0, 1)\n"
+    before = ORIGINAL.replace(CLAMP, statement)
+    after = FIXED.replace("self.scale.clamp_(0.0, 1.0)", f"self.lin.weight.clamp_({bound})")
+    build = "optimizer = torch.optim.Adam(gate.parameters())\n"
+    register = "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    case = Case(tmp_path, net=(before + MODEL + build, after + MODEL + build + register))
+    found = case.verify(
+        repairs(
+            "TypeError",
+            case.region("net.py", statement),
+            case.subject("net.py", "Gate"),
+            projection=case.projection("net.py", "Gate", statement),
+            wiring=(case.wiring("net.py", build, "gate"),),
+        )
+    )
+    assert found.verdict is verdict, found.reason
+
+
+def test_a_constraint_that_never_binds_proves_nothing(tmp_path: Path) -> None:
+    before = ORIGINAL.replace("clamp_(0.0, 1.0)", "clamp_(-1e9, 1e9)")
+    after = FIXED.replace("clamp_(0.0, 1.0)", "clamp_(-1e9, 1e9)")
+    build = "optimizer = torch.optim.SGD(gate.parameters(), lr=0.1)\n"
+    register = "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    case = Case(tmp_path, net=(before + MODEL + build, after + MODEL + build + register))
+    found = case.verify(
+        preserves(
+            case.subject("net.py", "Gate"),
+            projection=case.projection("net.py", "Gate", CLAMP.replace("0.0, 1.0", "-1e9, 1e9")),
+            wiring=(case.wiring("net.py", build, "gate"),),
+        )
+    )
+    assert found.verdict is Verdict.UNVERIFIED
+    assert "constraint" in found.reason
