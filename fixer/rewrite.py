@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +78,8 @@ class _Places(cst.CSTVisitor):
         return not isinstance(node, cst.BaseExpression)
 
     def _start(self, node: cst.CSTNode) -> int:
-        return int(self.get_metadata(ByteSpanPositionProvider, node).start)
+        start: int = self.get_metadata(ByteSpanPositionProvider, node).start
+        return start
 
 
 class Editor:
@@ -90,8 +90,8 @@ class Editor:
         self.source: Source = file.source
         self.project = project
         self._edits: set[Edit] = set()
+        self._insertions: dict[int, list[str]] = {}
         self._deleted: list[tuple[ast.stmt, bool]] = []
-        self._imported: dict[str, str] = {}
 
     # What rules ask for
 
@@ -107,20 +107,26 @@ class Editor:
     def insert_before(self, statement: ast.stmt, code: str) -> None:
         """Insert lines of code before a statement (behind the comments above it)."""
         indent = self._own_line(statement)
-        offset = self._line_start(statement)
-        self._edits.add(Edit(offset, offset, textwrap.indent(_clean(code), indent) + "\n"))
+        offset = self.line_start(statement)
+        self._insert(offset, textwrap.indent(_clean(code), indent) + "\n")
 
     def insert_after(self, statement: ast.stmt, code: str) -> None:
         """Insert lines of code after a statement, in the same block."""
         indent = self._own_line(statement)
-        self._insert_line_after(self._last_offset(statement), textwrap.indent(_clean(code), indent))
+        self._insert_line_after(self.line_end(statement), textwrap.indent(_clean(code), indent))
+
+    def insert_before_with_comments(self, statement: ast.stmt, code: str) -> None:
+        """Insert lines of code above a statement and the comment block that belongs to it."""
+        indent = self._own_line(statement)
+        offset = self.above(statement)
+        self._insert(offset, textwrap.indent(_clean(code), indent) + "\n\n")
 
     def append_method(self, node: ast.ClassDef, after: ast.stmt, code: str) -> None:
         """Insert a method, with a blank line above it, after a statement of a class body."""
         indent = self._own_line(after)
         if self.file.parents[after] is not node:
             raise CannotRewriteError(f"the body of class {node.name} is not a plain block")
-        self._insert_line_after(self._last_offset(after), "\n" + textwrap.indent(_clean(code), indent))
+        self._insert_line_after(self.line_end(after), "\n" + textwrap.indent(_clean(code), indent))
 
     def delete(self, statement: ast.stmt, *, comments: bool = False) -> None:
         """Delete a statement, with the comment block right above it if asked.
@@ -170,7 +176,7 @@ class Editor:
 
     def indentation(self, statement: ast.stmt) -> str:
         """The white space before a statement's line."""
-        start = self._line_start(statement)
+        start = self.line_start(statement)
         line = self.source.slice(start, self.source.span(statement)[0])
         return line[: len(line) - len(line.lstrip(" \t"))]
 
@@ -181,7 +187,31 @@ class Editor:
 
     def edits(self) -> tuple[Edit, ...]:
         """The edits collected so far, in file order."""
-        return tuple(sorted(self._edits | set(self._deletions())))
+        insertions = {Edit(offset, offset, "".join(texts)) for offset, texts in self._insertions.items()}
+        return tuple(sorted(self._edits | insertions | set(self._deletions())))
+
+    def above(self, statement: ast.stmt) -> int:
+        """First byte of the block of comment lines right above a statement, or of its own first line."""
+        return self.source.offset(self._first_row(statement) - len(self.comments_above(statement)), 0)
+
+    def comments_above(self, statement: ast.stmt) -> list[str]:
+        """The block of comment lines right above a statement, without their indentation."""
+        row = self._first_row(statement)
+        indent = self.indentation(statement)
+        found: list[str] = []
+        while row > 1:
+            line = self.source.line(row - 1)
+            text = line.strip()
+            if not text.startswith("#") or line[: len(line) - len(line.lstrip())] != indent:
+                break
+            found.append(text)
+            row -= 1
+        return found[::-1]
+
+    def trailing_comment(self, statement: ast.stmt) -> str:
+        """The comment behind a statement on its last line, or nothing."""
+        rest = self.source.slice(self.source.span(statement)[1], self.line_end(statement)).strip()
+        return rest if rest.startswith("#") else ""
 
     # Imports
 
@@ -196,15 +226,15 @@ class Editor:
             elif not isinstance(node, ast.Try):
                 break
         if anchor is not None:
-            self._insert_line_after(self._last_offset(anchor), code)
+            self._insert_line_after(self.line_end(anchor), code)
         else:
             offset = self._after_header()
-            self._edits.add(Edit(offset, offset, code + "\n"))
+            self._insert(offset, code + "\n")
 
     def _after_header(self) -> int:
         """Behind a shebang, a coding line and the comments at the top of a file without imports."""
         first = self.file.tree.body[0] if self.file.tree.body else None
-        return self._line_start(first) if first is not None else len(self.source.data)
+        return self.line_start(first) if first is not None else len(self.source.data)
 
     def _module_name(self, path: Path) -> str:
         """How to import the module at `path`: in the style of an import that this file already has."""
@@ -272,11 +302,11 @@ class Editor:
         decorators = getattr(statement, "decorator_list", [])
         return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
 
-    def _line_start(self, statement: ast.stmt) -> int:
+    def line_start(self, statement: ast.stmt) -> int:
         """First byte of a statement's first line, decorators included."""
         return self.source.offset(self._first_row(statement), 0)
 
-    def _last_offset(self, statement: ast.stmt) -> int:
+    def line_end(self, statement: ast.stmt) -> int:
         """The end of a statement's last line, trailing comment included, before its newline."""
         assert statement.end_lineno is not None
         end = self.source.span(statement)[1]
@@ -286,7 +316,12 @@ class Editor:
         return end
 
     def _insert_line_after(self, offset: int, text: str) -> None:
-        self._edits.add(Edit(offset, offset, "\n" + text))
+        self._insert(offset, "\n" + text)
+
+    def _insert(self, offset: int, text: str) -> None:
+        """Insert text; what is inserted at one place stands in the order in which it was asked for."""
+        if text not in self._insertions.setdefault(offset, []):
+            self._insertions[offset].append(text)
 
     def _indented(self, text: str, indent: str) -> str:
         first, *rest = text.split("\n")
@@ -315,10 +350,10 @@ class Editor:
         start, end = self.source.span(statement)
         decorators = getattr(statement, "decorator_list", [])
         if decorators:
-            start = self._line_start(statement) + len(self.indentation(statement))
+            start = self.line_start(statement) + len(self.indentation(statement))
         if comments:
-            above = self._comments_start(statement)
-            if above != self._line_start(statement):
+            above = self.above(statement)
+            if above != self.line_start(statement):
                 return Edit(above, end, self.indentation(statement) + "pass")
         return Edit(start, end, "pass")
 
@@ -326,8 +361,8 @@ class Editor:
         place = self._place(statement)
         if place.line is None or place.neighbours > 1:
             return self._removed_from_line(statement)
-        start = self._comments_start(statement) if comments else self._line_start(statement)
-        end = self._behind_newline(self._last_offset(statement))
+        start = self.above(statement) if comments else self.line_start(statement)
+        end = self._behind_newline(self.line_end(statement))
         blank = self._blank_lines_above(start)
         if end == len(self.source.data) or isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             start = blank
@@ -337,7 +372,7 @@ class Editor:
         """One of several statements on a line: it goes with one semicolon."""
         start, end = self.source.span(statement)
         data = self.source.data
-        rest = data[end : self._last_offset(statement)]
+        rest = data[end : self.line_end(statement)]
         if rest.lstrip().startswith(b";"):
             end += rest.index(b";") + 1
             while data[end : end + 1] in (b" ", b"\t"):
@@ -345,17 +380,6 @@ class Editor:
             return Edit(start, end, "")
         before = data[:start].rstrip()
         return Edit(len(before.removesuffix(b";")), end, "")
-
-    def _comments_start(self, statement: ast.stmt) -> int:
-        """Where the block of comment lines right above a statement begins, at the statement's indentation."""
-        line = self._place(statement).line
-        leading: Sequence[cst.EmptyLine] = getattr(line, "leading_lines", ())
-        count = 0
-        for empty in reversed(leading):
-            if empty.comment is None or not empty.indent:
-                break
-            count += 1
-        return self.source.offset(self._first_row(statement) - count, 0)
 
     def _blank_lines_above(self, offset: int) -> int:
         row = self.source.location(offset)[0]

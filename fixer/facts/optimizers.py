@@ -185,11 +185,12 @@ def _bound_to(scope: Scope, name: str) -> Iterator[ast.expr]:
     """Expressions that make up a local list of parameters: what it is assigned, and what is added to it."""
     loops: list[ast.For] = []
     for node in walk_function(scope):
-        if isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == name for t in node.targets
+        if (
+            isinstance(node, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+        ) or (
+            isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name
         ):
-            yield node.value
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
             yield node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value
