@@ -256,10 +256,12 @@ def test_a_slice_keeps_what_defines_and_sets_up(statement: str) -> None:
         "if __name__ == '__main__':\n    x = 1",
         "with open('f') as f:\n    data = f.read()",
         "x = input()",
+        "torch.distributed.init_process_group()",
     ],
 )
 def test_a_slice_drops_what_runs(statement: str) -> None:
-    assert kept(f"lr = 1\n{statement}") == ["lr = 1"]
+    text = f"import torch\ndef wanted(): return torch\n{statement}"
+    assert kept(text, "wanted") == ["import torch", "def wanted():"]
 
 
 def test_a_slice_keeps_what_a_class_reads() -> None:

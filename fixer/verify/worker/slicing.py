@@ -10,7 +10,8 @@ from typing import Collection, Iterable, Iterator, Mapping
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_TRAINING_METHODS = {"backward", "fit", "parse_args", "parse_known_args", "step", "zero_grad"}
+_TRAINING_METHODS = {"backward", "fit", "step", "zero_grad"}
+_SCRIPT_METHODS = {"parse_args", "parse_known_args"} | _TRAINING_METHODS
 _STOPPING_CALLS = {"exit", "input", "quit"}
 _HARMLESS_CALLS = (  # heads of dotted names; such calls only set things up or look things up
     "sys.path.",
@@ -65,7 +66,7 @@ def _trains(node: ast.AST, functions: Mapping[str, ast.AST], seen: set[str]) -> 
         if not isinstance(part, ast.Call):
             continue
         if isinstance(part.func, ast.Attribute):
-            if part.func.attr in _TRAINING_METHODS or _dotted(part.func) == "sys.exit":
+            if part.func.attr in _SCRIPT_METHODS or _dotted(part.func) == "sys.exit":
                 return True
         elif isinstance(part.func, ast.Name):
             name = part.func.id
@@ -102,6 +103,7 @@ def definitions(tree: ast.Module, wanted: Collection[str] = ()) -> ast.Module:
     """
     body = [node for node in tree.body if not is_main_guard(node)]
     kept = {index for index, node in enumerate(body) if _is_plain(node)}
+    variables = set().union(*map(_binds, body))  # a call on a module (`plt.show()`) completes nothing
     needed: set[str] = set(wanted)
     for index in kept:
         node = body[index]
@@ -114,7 +116,7 @@ def definitions(tree: ast.Module, wanted: Collection[str] = ()) -> ast.Module:
             if isinstance(node, _Function) and node.name in needed and not _reads(node) <= needed:
                 needed |= _reads(node)
                 grew = True
-            elif index not in kept | optional and _prepares(node, needed):
+            elif index not in kept | optional and _prepares(node, needed & variables):
                 optional.add(index)
                 needed |= _reads(node)
                 grew = True
@@ -144,9 +146,7 @@ def _is_plain(node: ast.stmt) -> bool:
 
 def _may_fail(node: ast.stmt) -> bool:
     """Whether a plain statement could miss a name that the slice has dropped."""
-    return isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.If)) and bool(
-        _reads(node)
-    )
+    return not isinstance(node, (*_Definition, ast.Import, ast.ImportFrom, ast.Try)) and bool(_reads(node))
 
 
 def _is_simple(expression: ast.expr) -> bool:
@@ -161,18 +161,13 @@ def _is_harmless(call: ast.Call) -> bool:
 
 def _prepares(node: ast.stmt, needed: set[str]) -> bool:
     """Whether a statement computes a needed name or completes one (``parser.add_argument(..)``)."""
-    if any(
-        _dotted(part).split(".")[-1] in _TRAINING_METHODS - {"parse_args", "parse_known_args"}
-        for part in ast.walk(node)
-        if isinstance(part, ast.Attribute)
-    ):
+    if any(isinstance(part, ast.Attribute) and part.attr in _TRAINING_METHODS for part in ast.walk(node)):
         return False
-    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.Try, ast.With)):
         return bool(_binds(node) & needed)
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        return _dotted(node.value.func).split(".")[0] in needed and "." in _dotted(node.value.func)
-    if isinstance(node, (ast.If, ast.Try, ast.With)):
-        return bool(_binds(node) & needed)
+        name, _, method = _dotted(node.value.func).partition(".")
+        return bool(method) and name in needed
     return False
 
 
