@@ -9,22 +9,49 @@ from fixer.contract import Verdict, Verification
 
 
 def summary(verification: Verification) -> list[str]:
-    """The verdict with its reason, then what it rests on."""
-    verdict = verification.verdict
+    """The verdict with its reason, then what it rests on; facts that the evidence lacks are left out."""
+    verdict, evidence = verification.verdict, verification.evidence
     word = "verified" if verdict.proven else verdict.value
-    lines = [f"{word}: {verification.reason or verdict.value}"]
-    if verdict is not Verdict.UNVERIFIED:
-        facts = "; ".join(_facts(verification.evidence))
-        lines += [facts] if facts else []
+    lines = [
+        f"{word}: {verdict.value}; {verification.reason}"
+        if verdict.proven
+        else f"{word}: {verification.reason}"
+    ]
+    facts = [*_proof(evidence)] if verdict.proven else [*_counterexample(evidence)]
+    if evidence.get("built") and verdict is not Verdict.UNVERIFIED:
+        facts.append(f"ran {evidence['built']}")
+    if facts:
+        lines.append("; ".join(facts))
     return lines
 
 
-def _facts(evidence: Mapping[str, Any]) -> Iterator[str]:
-    """The parts of the evidence that people ask for first; a part that is missing is left out."""
-    trajectories = evidence.get("trajectories") or []
-    identical = [run for run in trajectories if run.get("losses_bit_identical")]
-    if identical:
-        names = " and ".join(dict.fromkeys(str(run.get("optimizer")) for run in identical))
-        yield f"{identical[0].get('steps')} steps of {names} bit-identical"
-    elif evidence.get("steps"):
-        yield f"{evidence['steps']} training steps"
+def _proof(evidence: Mapping[str, Any]) -> Iterator[str]:
+    trajectories = [run for run in evidence.get("trajectories") or () if run.get("steps")]
+    if trajectories:
+        names = " and ".join(dict.fromkeys(str(run.get("optimizer")) for run in trajectories))
+        identical = all(run.get("losses_bit_identical") for run in trajectories)
+        yield f"{trajectories[0]['steps']} steps of {names}{' bit-identical' if identical else ''}"
+    constraint = evidence.get("constraint")
+    if constraint:
+        steps, binding = constraint["steps"], constraint["binding_steps"]
+        yield f"the constraint held after {steps} updates and was needed at {binding}"
+    parameters = [name for name in evidence.get("reached") or () if not str(name).startswith("input ")]
+    if parameters:
+        yield f"gradients reach {len(parameters)} parameter{'' if len(parameters) == 1 else 's'}"
+    oracle = evidence.get("oracle") or {}
+    if oracle.get("ran") and oracle.get("agrees"):
+        yield f"directional derivative agrees to {max(oracle['relative'], 1e-16):.0e}"
+    if evidence.get("max_rel"):
+        yield f"largest difference {evidence['max_abs']:.1e} (relative {evidence['max_rel']:.1e})"
+    yield from map(str, evidence.get("notes") or ())
+
+
+def _counterexample(evidence: Mapping[str, Any]) -> Iterator[str]:
+    shown = evidence.get("counterexample")
+    if shown:
+        place = f"{shown['check']}: {str(shown['where']).strip()}" if "where" in shown else shown["check"]
+        yield f"{place} was {_number(shown['before'])}, would be {_number(shown['after'])}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

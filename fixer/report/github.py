@@ -11,7 +11,9 @@ def render(report: Report) -> str:
     lines = [_annotation(report, outcome) for outcome in report.outcomes]
     for error in report.errors:
         name = report.relative(error.path)
-        lines.append(f"::error title=fixer,file={_property(name)}::{_data(f'{name}: {error.message}')}")
+        row = f",line={error.row}" if error.row else ""
+        message = _data(f"{name}: {error.message}")
+        lines.append(f"::error title=fixer,file={_property(name)}{row}::{message}")
     return "".join(f"{line}\n" for line in lines)
 
 

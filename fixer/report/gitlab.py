@@ -29,7 +29,7 @@ def _entry(report: Report, outcome: Outcome, identity: tuple[str, ...]) -> dict[
     return {
         "check_name": finding.code,
         "description": f"{finding.code} {finding.name}: {finding.message}",
-        "fingerprint": hashlib.sha256("\0".join(identity).encode()).hexdigest(),
+        "fingerprint": hashlib.sha256("\0".join(identity).encode(errors="surrogateescape")).hexdigest(),
         "severity": "major",
         "location": {
             "path": report.relative(finding.path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -101,7 +102,7 @@ def _artifact(report: Report, path: Path) -> dict[str, str]:
     name = report.relative(path)
     if Path(name).is_absolute():
         return {"uri": path.as_uri()}
-    return {"uri": quote(name), "uriBaseId": "SRCROOT"}
+    return {"uri": quote(os.fsencode(name)), "uriBaseId": "SRCROOT"}
 
 
 def _region(start: tuple[int, int], end: tuple[int, int]) -> dict[str, int]:

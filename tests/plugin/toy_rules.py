@@ -5,8 +5,11 @@ Rules that exist only for tests of the command line, as a third party's plug-in.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fixer.edits import Edit, EditSet
@@ -76,3 +79,17 @@ class Crashing(Rule):
 
     def check(self, file: File, project: Project) -> Iterator[Finding]:
         raise ZeroDivisionError("the toy is broken")
+
+
+class Slow(Rule):
+    """Says that it is at work and takes its time."""
+
+    code, name, summary = "TOY106", "slow", "Slow"
+    tokens = ((b"slow",),)
+    contract = "preserves"
+    applicability = Applicability.SAFE
+
+    def check(self, file: File, project: Project) -> Iterator[Finding]:
+        Path(os.environ["TOY_MARKER"]).touch()
+        time.sleep(60)
+        yield from ()
