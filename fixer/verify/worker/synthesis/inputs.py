@@ -1,4 +1,4 @@
-"""Guesses what `forward` takes: its first consumer, how it is unpacked and indexed, then names and annotations."""
+"""Guesses what `forward` takes: from its first consumer, how it is unpacked and indexed, and its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import arguments, names, shapes, source, specs
+from . import names, shapes, signatures, source, specs
+from .annotations import annotated, annotation_of
+from .arguments import unique
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -54,35 +56,36 @@ def forward_parameters(module: Any) -> list[inspect.Parameter]:
     """Return the parameters of a bound `forward` or of any other callable."""
     return [
         parameter
-        for parameter in arguments.parameters_of(module.forward if isinstance(module, nn.Module) else module)
+        for parameter in signatures.parameters_of(module.forward if isinstance(module, nn.Module) else module)
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
 
 
 def guesses(
     parameter: inspect.Parameter, function: Callable[..., Any], owner: Any, context: Context
-) -> list[Spec]:
-    """Return what an input may be, best guess first; `owner` is the built module that the method belongs to."""
-    found: list[Spec] = []
+) -> Iterator[Spec]:
+    """Yield what an input may be, best guess first; `owner` is the built module that the method belongs to."""
+    return unique(_guesses(parameter, function, owner, context))
+
+
+def _guesses(
+    parameter: inspect.Parameter, function: Callable[..., Any], owner: Any, context: Context
+) -> Iterator[Spec]:
+    name = parameter.name
     node = context.sources.function(function)
-    annotation = arguments.annotation_of(parameter, function)
-    if node is not None:
-        found.extend(_consumed(node, parameter.name, function, owner, context, 0))
-    named = by_name(parameter.name)
+    annotation = annotation_of(parameter, function)
+    named = by_name(name)
     if annotation is not None and not _is_tensor_type(annotation):
-        found = arguments.annotated(annotation, parameter.name, context) + found
-    rank, dtype = _evidence(node, parameter.name) if node is not None else (0, None)
+        yield from annotated(annotation, name, context)
+    consumed = [] if node is None else list(_consumed(node, name, function, owner, context, 0))
+    rank, dtype = _evidence(node, name) if node is not None else (0, None)
     if rank or dtype:
-        base = (
-            found[0]
-            if found and specs.is_tensor(found[0])
-            else next(iter(named), specs.tensor(shapes.plain(max(rank, 2))))
-        )
+        base = next(iter([*consumed, *named]), specs.tensor(shapes.plain(max(rank, 2))))
         if specs.is_tensor(base):
-            found.insert(0, _adjusted(base, rank, dtype))
-    found.extend(named)
-    found.extend(_others(parameter.name, owner))
-    return arguments.unique(found)
+            yield _adjusted(base, rank, dtype)
+    yield from consumed
+    yield from named
+    yield from _others(name, owner)
 
 
 def by_name(name: str) -> list[Spec]:
@@ -197,7 +200,9 @@ def _parameter_takes(
 ) -> Iterator[Spec]:
     node = context.sources.function(method)
     parameters = [
-        item.name for index, item in enumerate(arguments.parameters_of(method)) if place in (index, item.name)
+        item.name
+        for index, item in enumerate(signatures.parameters_of(method))
+        if place in (index, item.name)
     ]
     if node is not None and parameters:
         found = list(_consumed(node, parameters[0], method, owner, context, depth + 1))

@@ -148,14 +148,15 @@ def wanted_volume(message: str) -> tuple[int, int] | None:
     return int(match[2]), math.prod(known) if known else 1
 
 
-def sources_of(value: torch.Tensor, known: dict[int, Any]) -> Iterator[Any]:
+def origins(value: torch.Tensor, known: dict[int, Any]) -> Iterator[Any]:
     """Yield the inputs that a tensor was computed from: itself, or the leaves of its autograd graph."""
     if id(value) in known:
         yield known[id(value)]
         return
-    stack, seen = [value.grad_fn], set()
+    stack: list[Any] = [value.grad_fn]
+    seen: set[Any] = set()
     while stack and len(seen) < 500:
-        node: Any = stack.pop()
+        node = stack.pop()
         if node is None or node in seen:
             continue
         seen.add(node)

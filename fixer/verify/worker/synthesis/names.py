@@ -11,6 +11,8 @@ WIDTH = 32
 BATCH = 2
 LENGTH = 6
 SIDE = 16
+UNKNOWN = 4
+"""What an integer is whose name says nothing."""
 
 # The first pattern that is found in the lower-case name decides.
 _INTEGERS = (
@@ -128,7 +130,7 @@ def kind_of(name: str) -> str:
 
 def integer(name: str) -> int:
     """Return a small integer for the name."""
-    return next((value for pattern, value in _INTEGERS if re.search(pattern, name.lower())), 4)
+    return next((value for pattern, value in _INTEGERS if re.search(pattern, name.lower())), UNKNOWN)
 
 
 def is_width(name: str) -> bool:

@@ -20,6 +20,8 @@ from torch.overrides import TorchFunctionMode
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from .specs import Path
+
 _PARAMETERS_AT_MOST = 3_000_000
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,11 +31,11 @@ class HarnessError(Exception):
     """Nothing runnable was found; the message is one sentence with the last error."""
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """The model has more parameters than a quick check should train."""
 
 
-class _OutOfTime(BaseException):
+class _OutOfTimeError(BaseException):
     """Raised inside an attempt that takes too long; not an Exception, so that no handler of the model's stops it."""
 
 
@@ -53,11 +55,17 @@ class Failure(NamedTuple):
     error: BaseException
     frames: tuple[Frame, ...]
     calls: int
+    tensors: dict[Path, torch.Tensor]
 
     @property
     def message(self) -> str:
         """The text of the exception."""
         return str(self.error)
+
+    @property
+    def text(self) -> str:
+        """The exception's type and text."""
+        return f"{type(self.error).__name__}: {self.error}"
 
     @property
     def summary(self) -> str:
@@ -131,13 +139,13 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise `_OutOfTime` after some seconds, where the platform and the thread have a timer."""
+    """Raise `_OutOfTimeError` after some seconds, where the platform and the thread have a timer."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(_number: int, _frame: Any) -> None:
-        raise _OutOfTime("it ran out of time")
+        raise _OutOfTimeError("it ran out of time")
 
     previous = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
@@ -158,7 +166,7 @@ def small_only(limit: int = _PARAMETERS_AT_MOST) -> Iterator[None]:
         nonlocal total
         total += 0 if parameter is None or nn.parameter.is_lazy(parameter) else parameter.numel()
         if total > limit:
-            raise TooLarge(f"more than {limit} parameters")
+            raise TooLargeError(f"more than {limit} parameters")
 
     if register is None:
         yield
@@ -177,8 +185,16 @@ class Attempt(NamedTuple):
     failure: Failure | None
 
 
-def attempt(function: Callable[[], Any], deadline: float, entry: str) -> Attempt:
-    """Call a function that runs code under test; frames before the one whose name is `entry` are not reported."""
+def attempt(
+    function: Callable[[], Any],
+    deadline: float,
+    entry: str,
+    tensors: dict[Path, torch.Tensor] | None = None,
+) -> Attempt:
+    """Call a function that runs code under test.
+
+    Frames before the one whose name is `entry` are not reported; `tensors` are the inputs of the call.
+    """
     calls = 0
 
     def count(_module: nn.Module, _inputs: Any) -> None:
@@ -190,8 +206,8 @@ def attempt(function: Callable[[], Any], deadline: float, entry: str) -> Attempt
         with quiet(), limited(deadline - time.monotonic()):
             seed_everything(0)
             return Attempt(function(), None)
-    except (Exception, SystemExit, _OutOfTime) as error:
-        return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls))
+    except (Exception, SystemExit, _OutOfTimeError) as error:
+        return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls, tensors or {}))
     finally:
         handle.remove()
 

@@ -1,25 +1,33 @@
 """Turns the failure of a constructor into arguments worth trying next.
 
+A failure of `forward` is read in the same way: its cause may be an argument that the constructor only stored.
 Every step has the same shape: it takes the failure, the arguments and the `Plan`, and yields other arguments.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
+import itertools
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import arguments, mismatch, names, source, specs
+from torch import nn
+
+from . import mismatch, names, signatures, source, specs
+from .arguments import ABSENT, unique
+from .kinds import of_kind
+from .uses import used_in
 
 if TYPE_CHECKING:
-    import inspect
-
     from .arguments import Context
     from .probing import Failure, Frame
     from .specs import Path, Spec, State
 
-_SHRINK_BELOW = 16
+_SHRINK_FROM = 16
+_GUESSES = 14
 
 
 class Plan:
@@ -28,44 +36,50 @@ class Plan:
     def __init__(self, cls: type, context: Context) -> None:
         self.cls = cls
         self.context = context
-        self.function: Callable[..., Any] = next(
-            (vars(owner)["__init__"] for owner in cls.__mro__ if "__init__" in vars(owner)), cls.__init__
-        )
-        self.parameters = [
-            item
-            for item in arguments.constructor_parameters(cls)
-            if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)
-        ]
+        self.function = signatures.constructor(cls)
+        self.parameters = signatures.constructor_parameters(cls)
+        self.defaults = {item.name: item.default for item in self.parameters}
         self._guesses: dict[str, list[Spec]] = {}
+        self._aliases: dict[str, set[str]] = {}
 
     def guesses(self, name: str) -> list[Spec]:
         """Return what an argument may be, best guess first."""
         if name not in self._guesses:
-            parameter: inspect.Parameter | None = next(
-                (item for item in self.parameters if item.name == name), None
-            )
-            self._guesses[name] = (
-                arguments.candidates(parameter, self.function, self.context)
-                if parameter
-                else [specs.literal(names.integer(name))]
-            )
+            parameter = next(item for item in self.parameters if item.name == name)
+            found = self.context.candidates(parameter, self.function)
+            self._guesses[name] = list(itertools.islice(found, _GUESSES))
         return self._guesses[name]
+
+    def aliases(self, name: str) -> set[str]:
+        """Return the names and attributes that hold an argument inside the class."""
+        if name not in self._aliases:
+            found = {name}
+            for _, function in signatures.constructors(self.cls):
+                node = self.context.sources.function(function)
+                found |= source.aliases(node, name) if node is not None else set()
+            self._aliases[name] = found
+        return self._aliases[name]
 
     def start(self) -> State:
         """Return the best guess for everything that must be given."""
-        guesses = {parameter.name: self.guesses(parameter.name)[0] for parameter in self.parameters}
-        return {name: spec for name, spec in guesses.items() if spec != arguments.ABSENT}
+        return without_absent(
+            {parameter.name: self.guesses(parameter.name)[0] for parameter in self.parameters}
+        )
+
+
+def without_absent(state: State) -> State:
+    """Leave out the arguments that are to be left out."""
+    return {name: spec for name, spec in state.items() if spec != ABSENT}
 
 
 def repairs(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Yield arguments to try after a failure, likeliest first."""
     for step in _STEPS:
-        for changed in step(failure, state, plan):
-            yield {name: spec for name, spec in changed.items() if spec != arguments.ABSENT}
+        yield from map(without_absent, step(failure, state, plan))
 
 
 def _suspects(failure: Failure, state: State, plan: Plan) -> list[str]:
-    """Return the parameters: those that the failing lines name first."""
+    """Return the parameters: those that the failing lines name first, then those that were given."""
     known = [parameter.name for parameter in plan.parameters]
     found: dict[str, None] = {}
     for frame in reversed(failure.own_frames):
@@ -73,15 +87,9 @@ def _suspects(failure: Failure, state: State, plan: Plan) -> list[str]:
         if statement is None:
             continue
         reached = {path for node in ast.walk(_head(statement)) for path in [source.dotted(node)] if path}
-        for name in known:
-            if frame.function == "__init__" and frame is not failure.own_frames[0]:
-                continue
-            node = plan.context.sources.function(plan.function)
-            held = source.aliases(node, name) if node is not None else {name}
-            if held & reached:
-                found.setdefault(name)
-    given = [name for name in known if name in state]
-    return list(dict.fromkeys([*found, *given, *known]))
+        own = isinstance(frame.scope.get("self"), plan.cls)
+        found.update((name, None) for name in known if (plan.aliases(name) if own else {name}) & reached)
+    return list(dict.fromkeys([*found, *(name for name in known if name in state), *known]))
 
 
 def _head(statement: ast.stmt) -> ast.AST:
@@ -93,163 +101,162 @@ def _head(statement: ast.stmt) -> ast.AST:
     return statement
 
 
-def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    match = re.search(r"__init__\(\) missing \d+ required .*?arguments?: (.*)", failure.message)
-    for name in re.findall(r"'(\w+)'", match[1]) if match else ():
-        if name not in state and name in [parameter.name for parameter in plan.parameters]:
-            yield from ({**state, name: spec} for spec in plan.guesses(name)[:4])
-
-
 def _missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """A configuration lacks an attribute or an item: add it, of the kind that its use asks for."""
-    error = failure.error
-    match = re.search(r"'Namespace' object has no attribute '(\w+)'", failure.message)
-    key: Any = match[1] if match else error.args[0] if isinstance(error, KeyError) and error.args else None
-    if not isinstance(key, str):
+    """A configuration or a stand-in lacks an entry: add it, of the kind that its use asks for."""
+    key = missing_key(failure)
+    if key is None:
         return
-    guesses = _entry_guesses(key, failure, plan)
-    spaces = [(path, spec) for name in state for path, spec in _namespaces(state[name], (name,))]
-    for guess in guesses[:4]:
+    spaces = [(path, spec) for name in state for path, spec in namespaces(state[name], (name,))]
+    for guess in itertools.islice(_entry_guesses(key, failure, plan), 4):
         for path, spec in spaces:
             if key not in spec["items"]:
                 yield specs.replaced(state, (*path, key), guess)
 
 
-def _namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
+def missing_key(failure: Failure) -> str | None:
+    """Return the entry that a namespace or a stand-in turned out not to have."""
+    match = re.search(r"'(?:Namespace|PassThrough)' object has no attribute '(\w+)'", failure.message)
+    if match:
+        return match[1]
+    key = failure.error.args[0] if isinstance(failure.error, KeyError) and failure.error.args else None
+    return key if isinstance(key, str) else None
+
+
+def namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
+    """Yield every spec whose entries can be added to, with its path."""
     if spec["kind"] in ("namespace", "helper"):
         yield path, spec
     items = spec.get("items")
     for key, item in items.items() if isinstance(items, dict) else ():
-        yield from _namespaces(item, (*path, key))
+        yield from namespaces(item, (*path, key))
 
 
-def _entry_guesses(key: str, failure: Failure, plan: Plan) -> list[Spec]:
-    """Return guesses for an entry from how the failing function uses it, then from its name."""
-    found: list[Spec] = []
-    for frame in reversed(failure.own_frames):
-        statement = plan.context.sources.statement(frame.filename, frame.line)
-        for node in ast.walk(statement) if statement else ():
-            path = source.dotted(node)
-            if path and path.endswith("." + key):
-                definition = _enclosing(frame, plan)
-                if definition is not None:
-                    function = _Scope(frame.outer)
-                    found.extend(arguments.used_in(definition, path, function, plan.context))
-    return arguments.unique(
-        [
-            *found,
-            *arguments.of_kind(names.kind_of(key), key, plan.context),
-            *arguments.of_kind("int", key, plan.context),
-        ]
-    )
+def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
+    """Yield guesses for an entry from how the failing function uses it, then from its name."""
+
+    def found() -> Iterator[Spec]:
+        for frame in reversed(failure.own_frames):
+            statement = plan.context.sources.statement(frame.filename, frame.line)
+            definition = plan.context.sources.enclosing(frame.filename, frame.line)
+            for path in filter(None, map(source.dotted, ast.walk(statement) if statement else ())):
+                if path.endswith("." + key) and definition is not None:
+                    yield from used_in(definition, path, _within(frame), plan.context)
+        yield from of_kind(names.kind_of(key), key, plan.context)
+        yield from of_kind("int", key, plan.context)
+
+    return unique(found())
 
 
-class _Scope:
-    """Gives the globals of a frame the place where a function has them."""
+def _within(frame: Frame) -> Callable[[], None]:
+    """Return a function whose globals are those of a frame: all that reading its source needs of it."""
 
-    def __init__(self, outer: dict[str, Any]) -> None:
-        self.__globals__ = outer
+    def function() -> None:
+        """Do nothing."""
 
-    def __call__(self) -> None:
-        """Never called: guessing only reads the globals."""
-
-
-def _enclosing(frame: Frame, plan: Plan) -> ast.AST | None:
-    tree = plan.context.sources.tree(frame.filename)
-    around = [
-        node
-        for node in (ast.walk(tree) if tree else ())
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        and node.lineno <= frame.line <= (getattr(node, "end_lineno", None) or 0)
-    ]
-    return max(
-        (node for node in around if isinstance(node, ast.FunctionDef)),
-        key=lambda node: node.lineno,
-        default=None,
-    )
+    return type(function)(function.__code__, frame.outer)
 
 
 def _too_large(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Shrink everything by the same factor, so that ratios and divisibility stay."""
-    if (
-        type(failure.error).__name__ not in ("TooLarge", "MemoryError", "_OutOfTime")
-        and "allocate" not in failure.message
-    ):
+    if not re.search(r"TooLarge|MemoryError|OutOfTime|can't allocate|not enough memory", failure.text):
         return
+    defaults = {name: specs.spec_of(value) for name, value in plan.defaults.items() if name not in state}
     for factor in (8, 4, 16, 32, 2):
-        yield {
-            **{name: _shrunk(spec, factor) for name, spec in state.items()},
-            **{
-                parameter.name: _shrunk(described, factor)
-                for parameter in plan.parameters
-                if parameter.name not in state
-                for described in [specs.spec_of(parameter.default)]
-                if described is not None and described != _shrunk(described, factor)
-            },
-        }
+        shrunk = {name: _shrunk(spec, factor) for name, spec in state.items()}
+        for name, spec in defaults.items():
+            if spec is not None and _shrunk(spec, factor) != spec:
+                shrunk[name] = _shrunk(spec, factor)
+        yield shrunk
 
 
 def _shrunk(spec: Spec, factor: int) -> Spec:
     value = spec.get("value")
-    if spec["kind"] == "literal" and type(value) is int and value >= _SHRINK_BELOW:
+    if spec["kind"] == "literal" and type(value) is int and value >= _SHRINK_FROM:
         return specs.literal(max(value // factor, 4))
-    items = spec.get("items")
-    if isinstance(items, dict):
-        return {**spec, "items": {key: _shrunk(item, factor) for key, item in items.items()}}
-    if isinstance(items, list):
-        return {**spec, "items": [_shrunk(item, factor) for item in items]}
-    if spec["kind"] == "new":
-        return {**spec, "kwargs": {key: _shrunk(item, factor) for key, item in spec["kwargs"].items()}}
+    for field in ("items", "kwargs"):
+        held = spec.get(field)
+        if isinstance(held, dict):
+            spec = {**spec, field: {key: _shrunk(item, factor) for key, item in held.items()}}
+        elif isinstance(held, list):
+            spec = {**spec, field: [_shrunk(item, factor) for item in held]}
     return spec
+
+
+# What an error says about an argument, and the kinds that would do instead.
+_KINDS = (
+    (r"extend should be called with an iterable", ("modules",)),
+    (
+        r"is not (iterable|subscriptable)|has no len|must be (a )?(list|tuple|sequence|iterable)"
+        r"|cannot unpack|argument after \* must",
+        ("list", "modules", "namespace"),
+    ),
+    (r"is not callable", ("class", "module", "callable")),
+    (r"not a Module|must be .*Module", ("module",)),
+    (r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor", ("tensor",)),
+    (r"has no attribute '(lower|split|startswith|upper)'", ("str",)),
+    (
+        r"object has no attribute '(parameters|modules|eval|train|state_dict|forward|weight|log_prob|sample"
+        r"|inverse)'",
+        ("module",),
+    ),
+    (r"'\w+' object has no attribute", ("namespace", "module", "list")),
+    (r"argument after \*\* must be a mapping", ("namespace",)),
+    (
+        r"interpreted as an integer|must be int|invalid combination of arguments|unsupported operand"
+        r"|not supported between|must be real number|multiply sequence|int\(\) argument|tuple of ints"
+        r"|can only concatenate",
+        ("int", "float", "list"),
+    ),
+)
 
 
 def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """An argument of the wrong kind: the message says what was asked of it."""
-    wanted = next((kinds for pattern, kinds in _KINDS if re.search(pattern, failure.message)), ())
-    for name in _suspects(failure, state, plan)[:4]:
-        for kind in wanted:
-            for spec in arguments.of_kind(kind, name, plan.context)[:4]:
-                yield {**state, name: spec}
+    if not isinstance(failure.error, (TypeError, AttributeError, ValueError)):
+        return
+    suspects = _suspects(failure, state, plan)[:4]
+    attribute = re.search(r"object has no attribute '(\w+)'", failure.message)
+    if attribute:
+        for cls in itertools.islice(_classes_with(attribute[1], plan), 4):
+            yield from ({**state, name: plan.context.instance(cls)} for name in suspects[:2])
+    for kind in next((kinds for pattern, kinds in _KINDS if re.search(pattern, failure.message)), ()):
+        for name in suspects:
+            yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
 
 
-_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"is not (iterable|subscriptable)|has no len|not a sequence|must be (a )?(list|tuple|sequence|iterable)|cannot unpack|argument after \*", ("list", "namespace")),
-    (r"is not callable", ("class", "module", "callable")),
-    (r"'(int|float|str|NoneType|bool)' object has no attribute '(parameters|modules|eval|train|state_dict|forward|weight)'", ("module",)),
-    (r"is not a Module subclass|not a Module|must be .*Module", ("module",)),
-    (r"'(int|float|str|NoneType|bool|list)' object has no attribute '(shape|size|dim|clone|detach)'|must be (a )?Tensor|argument .* must be Tensor", ("tensor",)),
-    (r"'(int|float|NoneType|bool|str)' object has no attribute '(lower|split|startswith|upper)'", ("str",)),
-    (r"'(int|float|NoneType|bool|str)' object has no attribute", ("namespace", "module", "list")),
-    (r"object cannot be interpreted as an integer|must be int|invalid combination of arguments|unsupported operand|not supported between|must be real number|"
-     r"can't multiply sequence|int\(\) argument|must be tuple of ints", ("int", "float", "list")),
-    (r"argument after \*\* must be a mapping", ("namespace",)),
-)  # fmt: skip
+def _classes_with(attribute: str, plan: Plan) -> Iterator[type]:
+    """Yield the module classes of the package that define an attribute."""
+    root = plan.cls.__module__.split(".")[0]
+    loaded = [module for name, module in list(sys.modules.items()) if name.split(".")[0] == root]
+    for module in loaded:
+        for cls in list(vars(module).values()):
+            if (
+                not inspect.isclass(cls)
+                or cls.__module__ != module.__name__
+                or not issubclass(cls, nn.Module)
+            ):
+                continue
+            if hasattr(cls, attribute) and cls is not plan.cls and not inspect.isabstract(cls):
+                yield cls
 
 
 def _legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Legal values that the message, or the table a lookup failed in, names."""
-    rejected = [
-        name
-        for name in _suspects(failure, state, plan)
-        if _is_string(state.get(name)) or _default_is_string(name, plan)
-    ]
+    rejected = [name for name in _suspects(failure, state, plan) if _is_string(name, state, plan)]
     legal = re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)
     if isinstance(failure.error, KeyError):
         legal = [key for frame in reversed(failure.own_frames) for key in _tables(frame, plan)]
     for name in rejected[:3]:
-        for value in legal[:12]:
-            yield {**state, name: specs.literal(value)}
+        yield from ({**state, name: specs.literal(value)} for value in legal[:12])
 
 
-def _is_string(spec: Spec | None) -> bool:
-    return spec is not None and spec["kind"] == "literal" and isinstance(spec["value"], str)
-
-
-def _default_is_string(name: str, plan: Plan) -> bool:
-    return any(item.name == name and isinstance(item.default, str) for item in plan.parameters)
+def _is_string(name: str, state: State, plan: Plan) -> bool:
+    value = state[name].get("value") if name in state else plan.defaults[name]
+    return isinstance(value, str)
 
 
 def _tables(frame: Frame, plan: Plan) -> list[str]:
+    """Return the keys of the tables that the failing line looks something up in."""
     statement = plan.context.sources.statement(frame.filename, frame.line)
     found: list[str] = []
     for node in ast.walk(statement) if statement else ():
@@ -263,8 +270,9 @@ def _tables(frame: Frame, plan: Plan) -> list[str]:
 
 
 def _legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """Divisibility and equality that an assert or a raise spelled out."""
-    numbers = [name for name in _suspects(failure, state, plan) if _number(name, state, plan) is not None]
+    """Divisibility, equality and bounds that an assert or a raise spelled out."""
+    suspects = _suspects(failure, state, plan)
+    numbers = [name for name in suspects if _number(name, state, plan) is not None]
     if re.search(r"divisible|multiple|divid", failure.message) or _has_modulo(failure, plan):
         for value in (32, 48, 96, 64, 1, 2, 4, 8, 16, 3):
             yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
@@ -274,32 +282,15 @@ def _legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]
         )
     for left, right, node in mismatch.compared(failure, plan.context.sources):
         for other in right if isinstance(right, (list, tuple, set)) else [right]:
-            if isinstance(other, (int, float, str)) and type(other) is not bool:
-                bigger = (
-                    other + 1
-                    if isinstance(other, (int, float)) and isinstance(node.ops[0], (ast.Gt, ast.LtE))
-                    else other
-                )
-                for name in _suspects(failure, state, plan)[:3]:
-                    yield {**state, name: specs.literal(bigger)}
-                    yield {**state, name: specs.literal(other)}
+            if type(other) in (int, float, str):
+                step = 1 if type(other) is int and isinstance(node.ops[0], (ast.Gt, ast.LtE)) else 0
+                for value in (other + step, other) if step else (other,):
+                    yield from ({**state, name: specs.literal(value)} for name in suspects[:3])
         if isinstance(left, (list, tuple)) or isinstance(right, (list, tuple)):
             yield from _equal_lengths(state)
     if isinstance(failure.error, (ZeroDivisionError, RuntimeError, ValueError)):
         for value in (64, 128, 1, 2):
             yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
-
-
-def _equal_lengths(state: State) -> Iterator[State]:
-    """Make all lists as long as one of them."""
-    lists = {
-        name: spec for name, spec in state.items() if spec["kind"] in ("list", "tuple") and spec["items"]
-    }
-    for length in dict.fromkeys(len(spec["items"]) for spec in lists.values()):
-        yield {
-            **state,
-            **{name: {**spec, "items": [spec["items"][0]] * length} for name, spec in lists.items()},
-        }
 
 
 def _has_modulo(failure: Failure, plan: Plan) -> bool:
@@ -309,52 +300,51 @@ def _has_modulo(failure: Failure, plan: Plan) -> bool:
 
 
 def _number(name: str, state: State, plan: Plan) -> float | None:
-    spec = state.get(name)
-    if spec is None:
-        default = next((item.default for item in plan.parameters if item.name == name), None)
-        return default if type(default) in (int, float) else None
-    return spec["value"] if spec["kind"] == "literal" and type(spec["value"]) in (int, float) else None
+    value = state[name].get("value") if name in state else plan.defaults[name]
+    return value if type(value) in (int, float) else None
 
 
 def _none_given(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Something was None: give the arguments that were left out, one by one."""
     if "None" not in failure.message:
         return
-    defaults = {parameter.name: parameter.default for parameter in plan.parameters}
     for name in _suspects(failure, state, plan):
-        if name not in state and defaults.get(name) is None:
-            for spec in [spec for spec in plan.guesses(name) if spec != arguments.ABSENT][:3]:
-                yield {**state, name: spec}
+        if name not in state and plan.defaults[name] is None:
+            yield from ({**state, name: spec} for spec in plan.guesses(name)[:4])
 
 
-def _other_lengths(_failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+def _equal_lengths(state: State) -> Iterator[State]:
+    """Make all lists as long as each other: as one of them is, then of other lengths."""
     lists = {
         name: spec for name, spec in state.items() if spec["kind"] in ("list", "tuple") and spec["items"]
     }
-    for length in (2, 3, 4, 1, 5) if lists else ():
+    lengths = [len(spec["items"]) for spec in lists.values()]
+    for length in dict.fromkeys([*lengths, 2, 3, 4, 1, 5]) if lists else ():
         yield {
             **state,
             **{name: {**spec, "items": [spec["items"][0]] * length} for name, spec in lists.items()},
         }
 
 
+def _any_lengths(_failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+    yield from _equal_lengths(state)
+
+
 def _other_guess(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     suspects = _suspects(failure, state, plan)
-    for rank in range(1, 8):
+    for rank in range(1, _GUESSES):
         for name in suspects:
-            guesses = plan.guesses(name)
-            if rank < len(guesses):
-                yield {**state, name: guesses[rank]}
+            if rank < len(plan.guesses(name)):
+                yield {**state, name: plan.guesses(name)[rank]}
 
 
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
-    _missing_argument,
     _missing_entry,
     _too_large,
     _wrong_kind,
     _legal_string,
     _legal_number,
     _none_given,
-    _other_lengths,
+    _any_lengths,
     _other_guess,
 )

@@ -7,11 +7,12 @@ import functools
 import inspect
 import sys
 import tokenize
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+    from collections.abc import Callable, Iterator
+
+    FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Use(NamedTuple):
@@ -103,29 +104,59 @@ class Sources:
 
     def statement(self, filename: str, line: int) -> ast.stmt | None:
         """Return the innermost statement that covers a line."""
-        tree = self.tree(filename)
-        covering = [
-            node
-            for node in (ast.walk(tree) if tree else ())
-            if isinstance(node, ast.stmt)
-            and node.lineno <= line <= (getattr(node, "end_lineno", None) or node.lineno)
-        ]
-        return max(covering, key=lambda node: (node.lineno, node.col_offset), default=None)
+        return next(iter(reversed(self._around(filename, line))), None)
+
+    def enclosing(self, filename: str, line: int) -> FunctionNode | None:
+        """Return the innermost function around a line."""
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        return next(
+            (node for node in reversed(self._around(filename, line)) if isinstance(node, functions)), None
+        )
 
     def guard(self, filename: str, line: int) -> ast.expr | None:
         """Return the test of the assert at a line, or of the nearest `if` around it."""
-        statement = self.statement(filename, line)
-        if isinstance(statement, ast.Assert):
-            return statement.test
+        guards = (ast.Assert, ast.If)
+        found = next(
+            (node for node in reversed(self._around(filename, line)) if isinstance(node, guards)), None
+        )
+        return found.test if found is not None else None
+
+    def _around(self, filename: str, line: int) -> list[ast.stmt]:
         tree = self.tree(filename)
-        around = [
-            node
-            for node in (ast.walk(tree) if tree else ())
-            if isinstance(node, ast.If)
-            and node.lineno <= line <= (getattr(node, "end_lineno", None) or node.lineno)
-        ]
-        nearest = max(around, key=lambda node: node.lineno, default=None)
-        return nearest.test if nearest else None
+        return [] if tree is None else _statements_around(tree, line)
+
+
+@functools.lru_cache(maxsize=4096)
+def _statements_around(tree: ast.Module, line: int) -> list[ast.stmt]:
+    """Return the statements that cover a line, outermost first."""
+    found: list[ast.stmt] = []
+    level: list[ast.AST] = [tree]
+    while level:
+        node = level.pop()
+        if isinstance(node, ast.stmt):
+            found.append(node)
+        inner = (
+            child for child in ast.iter_child_nodes(node) if isinstance(child, (ast.stmt, ast.ExceptHandler))
+        )
+        level = [
+            child for child in inner if _first_line(child) <= line <= (child.end_lineno or child.lineno)
+        ][-1:]
+    return found
+
+
+def _first_line(node: ast.stmt | ast.ExceptHandler) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(item.lineno for item in decorators)])
+
+
+def is_stub(function: FunctionNode) -> bool:
+    """Whether a function does nothing but raise, its docstring aside."""
+    body = [
+        item
+        for item in function.body
+        if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+    ]
+    return len(body) == 1 and isinstance(body[0], ast.Raise)
 
 
 def _files_of(subject: Any) -> set[str]:

@@ -3,158 +3,173 @@
 from __future__ import annotations
 
 import inspect
-import json
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
-from . import (
-    arguments,
-    harvest,
-    names,
-    outputs,
-    probing,
-    recipe,
-    repair_arguments,
-    repair_inputs,
-    source,
-    specs,
-    user,
-)
+from . import harvest, names, probing, recipe, repair_arguments, source, specs, user
+from .arguments import Context
+from .case import Probe
+from .input_search import InputSearch, Outcome
 from .probing import Attempt, Failure, HarnessError
 from .recipe import Arguments, Recipe
+from .repair_arguments import Plan, without_absent
 from .search import Search
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from .specs import State
 
-_ATTEMPTS_PER_INSTANCE = 200
-_ATTEMPTS_AFTER_SUCCESS = 60
-
-
-class Unsuitable(Exception):
-    """A call that went through but shows too little to compare."""
+_ATTEMPTS = 300
 
 
 def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     """Find out how to build a module and call it, within `budget` seconds.
 
+    Hints: `harness` (what the user configured), `source` (text of the class's module), `sources` (texts by
+    path), `module_classes` (candidates for arguments that are modules).
     Raises `HarnessError` with the last error in one sentence.
     """
     deadline = time.monotonic() + budget
     harness = dict(hints.get("harness") or {})
+    context = Context(source.Sources(hints, cls), hints.get("module_classes"))
     if callable(harness.get("factory")):
-        return _with_factory(cls, harness, hints, deadline)
-    if inspect.isabstract(cls):
-        raise HarnessError(f"{cls.__qualname__} is abstract: {', '.join(sorted(cls.__abstractmethods__))}")  # type: ignore[attr-defined]
-    context = arguments.Context(source.Sources(hints, cls), hints.get("module_classes"))
-    plan = repair_arguments.Plan(cls, context)
-    configured = user.configured_arguments(harness, plan.parameters)
-    starts = iter([configured]) if configured is not None else _starts(plan)
-    on_cpu = "cuda" in (context.sources.text_of(cls) or "")
-    draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
-
-    def construct(state: State) -> Attempt:
-        candidate = replace(draft, construct=recipe.arranged(state, plan.parameters))
-        with probing.small_only():
-            return probing.attempt(lambda: recipe.build(cls, candidate), deadline, "__init__")
-
-    def repair(failure: Failure, state: State) -> Iterator[State]:
-        return iter(()) if configured is not None else repair_arguments.repairs(failure, state, plan)
-
-    search = Search(starts, construct, repair, deadline)
-    last: Failure | None = None
-    weaker: Recipe | None = None
-    for state, module in search:
-        candidate = replace(draft, construct=recipe.arranged(state, plan.parameters))
-        share = deadline if configured is not None else min(deadline, time.monotonic() + budget / 2)
-        found = _call_search(cls, module, candidate, harness, context, share)
-        if isinstance(found, Recipe):
-            return found
-        weaker = weaker or found.weaker
-        last = last or found.failure
-    if weaker is not None:
-        return weaker
-    failure = last or search.last
-    verb = "call" if last else "build"
-    raise HarnessError(
-        f"could not {verb} {cls.__qualname__}: {failure.summary if failure else 'no time was left'}"
-    )
+        return _with_factory(cls, harness, context, deadline)
+    _refuse_abstract(cls)
+    return _ModuleSearch(cls, harness, context, deadline).run()
 
 
 def arguments_for(function: Callable[..., Any], hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     """Find arguments with which a function or a bound method runs, within `budget` seconds."""
     deadline = time.monotonic() + budget
-    owner = getattr(function, "__self__", None)
-    context = arguments.Context(source.Sources(hints, function), hints.get("module_classes"))
+    context = Context(source.Sources(hints, function), hints.get("module_classes"))
     name = getattr(function, "__name__", type(function).__name__)
     draft = Recipe(getattr(function, "__qualname__", name), None, Arguments(), method=name)
-    found = _InputSearch(
-        owner,
-        function,
-        function,
-        lambda: function,
-        draft,
-        dict(hints.get("harness") or {}),
-        context,
-        deadline,
-    ).run()
-    if isinstance(found, Recipe):
-        return found
-    if found.weaker is not None:
-        return found.weaker
-    raise HarnessError(
-        f"could not call {name}: {found.failure.summary if found.failure else 'no time was left'}"
+    probe = Probe(getattr(function, "__self__", None), function, context)
+    found = InputSearch(probe, function, lambda: function, draft, deadline).run(
+        dict(hints.get("harness") or {})
     )
+    return _settled(found, f"call {name}")
 
 
-def _with_factory(cls: type, harness: dict[str, Any], hints: dict[str, Any], deadline: float) -> Recipe:
-    draft = Recipe(
-        cls.__qualname__,
-        None,
-        Arguments(),
-        origin="the user's harness",
-        factory=recipe.reference(harness["factory"]),
-    )
-    attempt = probing.attempt(lambda: recipe.make_inputs(draft, 0), deadline, "")
-    if attempt.failure is not None:
-        raise HarnessError(f"the harness for {cls.__qualname__} failed: {attempt.failure.summary}")
-    args, kwargs = attempt.value
+def _with_factory(cls: type, harness: dict[str, Any], context: Context, deadline: float) -> Recipe:
+    """The user's factory returns the module, with or without its inputs."""
+    where = recipe.reference(harness["factory"])
+    draft = Recipe(cls.__qualname__, None, Arguments(), origin="the user's harness", factory=where)
+    made = probing.attempt(lambda: (recipe.build(cls, draft), recipe.make_inputs(draft, 0)), deadline, "")
+    if made.failure is not None:
+        raise HarnessError(f"the harness for {cls.__qualname__} failed: {made.failure.summary}")
+    module, (args, kwargs) = made.value
     if args or kwargs:
         return draft
-    context = arguments.Context(source.Sources(hints, cls), hints.get("module_classes"))
-    found = _call_search(cls, recipe.build(cls, draft), draft, harness, context, deadline)
-    if isinstance(found, Recipe):
-        return found
-    if found.weaker is not None:
-        return found.weaker
-    raise HarnessError(
-        f"could not call {cls.__qualname__}: {found.failure.summary if found.failure else 'no time was left'}"
-    )
+    probe = Probe(module, module.forward, context)
+    found = InputSearch(probe, module, lambda: recipe.build(cls, draft), draft, deadline).run(harness)
+    return _settled(found, f"call {cls.__qualname__}")
 
 
-def _starts(plan: repair_arguments.Plan) -> Iterator[State]:
-    """Yield constructor arguments: the best guess, what the file does, then variations of the guess."""
-    start = plan.start()
-    yield start
-    for harvested in harvest.constructions(plan.cls, plan.parameters, plan.context.sources):
-        yield {**start, **harvested}
-    yield from _variations(start, plan)
+def _settled(found: Outcome, what: str) -> Recipe:
+    settled = found.recipe or found.weaker
+    if settled is None:
+        reason = found.failure.summary if found.failure else "no time was left"
+        raise HarnessError(f"could not {what}: {reason}")
+    return settled
 
 
-def _variations(start: State, plan: repair_arguments.Plan) -> Iterator[State]:
-    for width in (16, 64, 48, 1, 3):
-        widths = {
-            name: specs.literal(width)
-            for name, spec in start.items()
-            if spec["kind"] == "literal" and type(spec["value"]) is int and names.is_width(name)
-        }
-        if widths:
-            yield {**start, **widths}
+def _refuse_abstract(cls: type) -> None:
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise HarnessError(f"{cls.__qualname__} is abstract: it lacks {missing}")
+    if getattr(cls, "forward", None) is nn.Module.forward:
+        raise HarnessError(f"{cls.__qualname__} has no forward")
+
+
+class _ModuleSearch:
+    """Builds one class in one way after the other until one can be called."""
+
+    def __init__(self, cls: type, harness: dict[str, Any], context: Context, deadline: float) -> None:
+        self._cls = cls
+        self._harness = harness
+        self._plan = Plan(cls, context)
+        self._deadline = deadline
+        self._configured = user.configured_arguments(harness, self._plan.parameters)
+        on_cpu = "cuda" in (context.sources.text_of(cls) or "")
+        self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
+
+    def run(self) -> Recipe:
+        """Return the first recipe that works, else the first that nearly does."""
+        search = Search(self._starts(), self._construct, self._repair, self._deadline, _ATTEMPTS)
+        best = Outcome(None, None, None)
+        for state, module in search:
+            found = self._call(state, module)
+            if found.recipe is not None:
+                return found.recipe
+            best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
+            if found.failure is not None:
+                self._refuse_stub(found.failure, module)
+                search.reject(state, found.failure)
+        if best.failure is None and best.weaker is None:
+            return _settled(best._replace(failure=search.last), f"build {self._cls.__qualname__}")
+        return _settled(best, f"call {self._cls.__qualname__}")
+
+    def _starts(self) -> Iterator[State]:
+        """Yield the user's arguments; or the best guess, what the file does, and variations of the guess."""
+        if self._configured is not None:
+            yield self._configured
+            return
+        start = self._plan.start()
+        yield start
+        for harvested in harvest.constructions(self._cls, self._plan.parameters, self._plan.context.sources):
+            yield {**start, **harvested}
+        yield from _variations(start, self._plan)
+
+    def _construct(self, state: State) -> Attempt:
+        candidate = self._with(state)
+        with probing.small_only():
+            return probing.attempt(lambda: recipe.build(self._cls, candidate), self._deadline, "__init__")
+
+    def _repair(self, failure: Failure, state: State) -> Iterator[State]:
+        return (
+            iter(()) if self._configured is not None else repair_arguments.repairs(failure, state, self._plan)
+        )
+
+    def _call(self, state: State, module: Any) -> Outcome:
+        draft = self._with(state)
+
+        def fresh() -> Any:
+            probing.seed_everything(0)
+            return recipe.build(self._cls, draft)
+
+        # Other ways to build the class must keep a chance.
+        now = time.monotonic()
+        deadline = self._deadline if self._configured is not None else now + (self._deadline - now) / 3
+        probe = Probe(module, module.forward, self._plan.context)
+        return InputSearch(probe, module, fresh, draft, deadline).run(self._harness)
+
+    def _with(self, state: State) -> Recipe:
+        return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
+
+    def _refuse_stub(self, failure: Failure, module: Any) -> None:
+        """A method of the class itself that only raises NotImplementedError: there is nothing to run."""
+        frame = next(iter(reversed(failure.own_frames)), None)
+        if (
+            frame is None
+            or not isinstance(failure.error, NotImplementedError)
+            or frame.scope.get("self") is not module
+        ):
+            return
+        function = self._plan.context.sources.enclosing(frame.filename, frame.line)
+        if function is not None and source.is_stub(function):
+            raise HarnessError(f"{self._cls.__qualname__} is abstract: {function.name} is not implemented")
+
+
+def _variations(start: State, plan: Plan) -> Iterator[State]:
+    """Yield the start with other widths, other flags, other guesses."""
+    widths = [name for name, spec in start.items() if names.is_width(name) and type(spec.get("value")) is int]
+    for width in (16, 64, 48, 1, 3) if widths else ():
+        yield {**start, **{name: specs.literal(width) for name in widths}}
     for parameter in plan.parameters:
         if isinstance(parameter.default, bool):
             yield {**start, parameter.name: specs.literal(not parameter.default)}
@@ -162,153 +177,4 @@ def _variations(start: State, plan: repair_arguments.Plan) -> Iterator[State]:
         for parameter in plan.parameters:
             guesses = plan.guesses(parameter.name)
             if rank < len(guesses):
-                changed = {**start, parameter.name: guesses[rank]}
-                yield {name: spec for name, spec in changed.items() if spec != arguments.ABSENT}
-
-
-def _call_search(
-    cls: type,
-    module: Any,
-    draft: Recipe,
-    harness: dict[str, Any],
-    context: arguments.Context,
-    deadline: float,
-) -> Recipe | _Stopped:
-    if type(module).forward is nn.Module.forward:
-        raise HarnessError(f"{cls.__qualname__} has no forward")
-
-    def fresh() -> Any:
-        probing.seed_everything(0)
-        return recipe.build(cls, draft)
-
-    return _InputSearch(module, module.forward, module, fresh, draft, harness, context, deadline).run()
-
-
-class _Stopped:
-    """Why no good inputs were found, and the best of those that were not good."""
-
-    def __init__(self, failure: Failure | None, weaker: Recipe | None) -> None:
-        self.failure = failure
-        self.weaker = weaker
-
-
-class _InputSearch:
-    """Finds inputs for one built module or one function."""
-
-    def __init__(
-        self,
-        owner: Any,
-        function: Callable[..., Any],
-        target: Callable[..., Any],
-        fresh: Callable[[], Any],
-        draft: Recipe,
-        harness: dict[str, Any],
-        context: arguments.Context,
-        deadline: float,
-    ) -> None:
-        self.probe = repair_inputs.Probe(owner, function, context)
-        self.target = target
-        self.fresh = fresh
-        self.draft = draft
-        self.harness = harness
-        self.deadline = deadline
-        self.weaker: State | None = None
-
-    def run(self) -> Recipe | _Stopped:
-        """Return the recipe with its inputs, or what stopped the search."""
-        configured = user.configured_inputs(self.harness, self.probe.parameters)
-        if configured is not None:
-            return replace(self.draft, inputs=configured, origin="the user's harness")
-        for name, state in user.conventional_inputs(self.probe.owner, self.probe.parameters):
-            if self._attempt(self.target, state).failure is None:
-                return replace(self.draft, inputs=self._arranged(state), origin=name)
-        search = Search(
-            self._starts(),
-            self._shared,
-            lambda failure, state: repair_inputs.repairs(failure, state, self.probe),
-            self.deadline,
-            _ATTEMPTS_PER_INSTANCE,
-        )
-        for state, _ in search:
-            again = self._fresh(state)
-            if again.failure is None:
-                return replace(self.draft, inputs=self._arranged(state))
-        weaker = self.weaker
-        return _Stopped(
-            search.last, None if weaker is None else replace(self.draft, inputs=self._arranged(weaker))
-        )
-
-    def _arranged(self, state: State) -> Arguments:
-        return recipe.arranged(state, self.probe.parameters)
-
-    def _starts(self) -> Iterator[State]:
-        needed = [
-            parameter
-            for parameter in self.probe.parameters
-            if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
-        ]
-        guesses = {parameter.name: self.probe.guesses(parameter.name) for parameter in needed}
-        variadic = [
-            parameter.name
-            for parameter in self.probe.parameters
-            if parameter.kind is parameter.VAR_POSITIONAL
-        ]
-        best = {name: found[0] for name, found in guesses.items()}
-        if variadic and not best:
-            for count in (1, 2, 3):
-                for spec in (specs.tensor([2, 32]), specs.tensor([2, 6, 32]), specs.tensor([2, 32, 16, 16])):
-                    yield {variadic[0]: specs.sequence("tuple", [spec] * count)}
-        yield best
-        for shape in harvest.shapes(type(self.probe.owner), self.probe.context.sources):
-            for name in best:
-                yield {**best, name: specs.tensor(shape)}
-        for rank in range(1, max((len(found) for found in guesses.values()), default=0)):
-            yield {name: found[min(rank, len(found) - 1)] for name, found in guesses.items()}
-            for name, found in guesses.items():
-                if rank < len(found):
-                    yield {**best, name: found[rank]}
-
-    def _shared(self, state: State) -> Attempt:
-        return self._judged(self._attempt(self.target, state), state)
-
-    def _fresh(self, state: State) -> Attempt:
-        return self._judged(self._attempt(self.fresh(), state), state)
-
-    def _attempt(self, target: Any, state: State) -> Attempt:
-        maker = specs.Maker(0, leaves=True)
-
-        def run() -> Any:
-            args, kwargs = self._arranged(state).make(maker)
-            return recipe.call(target, args, kwargs)
-
-        self.probe.tensors[json.dumps(state, sort_keys=True)] = maker.tensors
-        entry = getattr(self.probe.function, "__name__", "forward")
-        return probing.attempt(run, self.deadline, entry)
-
-    def _judged(self, attempt: Attempt, state: State) -> Attempt:
-        """Turn a call that shows too little into a failure, but remember it."""
-        if attempt.failure is not None or not isinstance(self.probe.owner, nn.Module):
-            return attempt
-        objection = _objection(self.probe.owner, attempt.value)
-        if objection is None:
-            return attempt
-        if self.weaker is None:
-            self.weaker = state
-            self.deadline = min(self.deadline, time.monotonic() + 0.5)
-        return Attempt(None, Failure(Unsuitable(objection), (), 10**9))
-
-
-def _objection(module: nn.Module, output: Any) -> str | None:
-    """Say what makes an output useless for a comparison, None if nothing does."""
-    tensors = [value for _, value in outputs.flatten_tensors(output)]
-    if not tensors:
-        return "forward returns no tensor: something was None"
-    floating = [value for value in tensors if value.is_floating_point() or value.is_complex()]
-    if any(not torch.isfinite(value).all() for value in floating if value.numel()):
-        return "forward returns values that are not finite"
-    trainable = any(parameter.requires_grad for parameter in module.parameters())
-    if trainable and not any(value.requires_grad for value in floating):
-        return "no gradient reaches what forward returns"
-    if floating and not any(value.numel() for value in floating):
-        return "forward returns empty tensors, at least one element is needed"
-    return None
+                yield without_absent({**start, parameter.name: guesses[rank]})

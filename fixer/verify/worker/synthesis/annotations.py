@@ -1,0 +1,100 @@
+"""What type annotations allow."""
+
+from __future__ import annotations
+
+import collections.abc
+import enum
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from . import names, specs
+from .kinds import of_kind
+
+if TYPE_CHECKING:
+    from .arguments import Context
+    from .specs import Spec
+
+_SEQUENCES = (
+    list,
+    tuple,
+    set,
+    collections.abc.Sequence,
+    collections.abc.Iterable,
+    collections.abc.Collection,
+    nn.ModuleList,
+)
+_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_SIMPLE = {bool: "bool", int: "int", float: "float", str: "str", torch.device: "device", torch.dtype: "dtype"}
+
+
+def annotation_of(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
+    """Return the type that a parameter is annotated with, or None."""
+    annotation = parameter.annotation
+    if not isinstance(annotation, str):
+        return None if annotation is parameter.empty else annotation
+    scope = {**vars(typing), **getattr(function, "__globals__", {})}
+    try:
+        return eval(annotation, scope)  # the text of an annotation of the code under test
+    except Exception:  # a name that only the type checker knows
+        return None
+
+
+def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
+    """Yield small values of a type, best first; nothing if the type says nothing."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    holder = origin or annotation
+    if origin is typing.Union or type(annotation).__name__ == "UnionType":
+        for item in arguments:
+            yield from annotated(item, name, context)
+    elif origin is getattr(typing, "Literal", NotImplemented):
+        yield from map(specs.literal, arguments)
+    elif origin is getattr(typing, "Annotated", NotImplemented):
+        yield from annotated(arguments[0], name, context)
+    elif holder is collections.abc.Callable:
+        yield from of_kind("class" if names.kind_of(name) == "class" else "callable", name, context)
+    elif holder is type:
+        yield from (specs.named(item) for item in arguments if specs.is_importable(item))
+        yield from of_kind("class", name, context)
+    elif holder in _SEQUENCES:
+        yield from _sequence(holder, arguments, name, context)
+    elif holder in _MAPPINGS:
+        yield from of_kind("namespace", name, context)
+    elif isinstance(annotation, type) and annotation not in (object, type(None)):
+        yield from _instance(annotation, name, context)
+
+
+def _sequence(holder: Any, arguments: tuple[Any, ...], name: str, context: Context) -> Iterator[Spec]:
+    kind = "tuple" if holder is tuple else "list"
+    elements = [item for item in arguments if item is not Ellipsis]
+    if kind == "tuple" and elements and Ellipsis not in arguments:
+        yield specs.sequence(kind, [_first(item, name, context) for item in elements])
+        return
+    if holder is nn.ModuleList:
+        yield from of_kind("modules", name, context)
+        return
+    item = _first(elements[0] if elements else int, name, context)
+    yield from (specs.sequence(kind, [item] * count) for count in (2, 3, 1, 4))
+
+
+def _first(annotation: Any, name: str, context: Context) -> Spec:
+    return next(annotated(annotation, name, context), specs.literal(names.integer(name)))
+
+
+def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
+    if cls in _SIMPLE:
+        yield from of_kind(_SIMPLE[cls], name, context)
+    elif issubclass(cls, torch.Tensor):
+        yield from of_kind("tensor", name, context)
+    elif issubclass(cls, enum.Enum):
+        yield from ({**specs.named(cls), "value": f"{cls.__qualname__}.{member.name}"} for member in cls)
+    elif cls is nn.Module:
+        yield from of_kind("module", name, context)
+    elif cls.__module__ != "builtins":
+        if specs.is_importable(cls) and not context.is_deep and not inspect.isabstract(cls):
+            yield context.instance(cls)
+        yield from of_kind("module" if issubclass(cls, nn.Module) else "namespace", name, context)

@@ -1,0 +1,146 @@
+"""Finds inputs for one built module, or arguments for one function."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import nn
+
+from . import harvest, outputs, probing, recipe, repair_inputs, signatures, specs, user
+from .case import Probe
+from .probing import Attempt, Failure
+from .search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .recipe import Arguments, Recipe
+    from .specs import State
+
+_ATTEMPTS = 200
+_SECONDS_FOR_BETTER = 0.3
+
+
+class UnsuitableError(Exception):
+    """A call that went through but shows too little to compare."""
+
+
+class Outcome(NamedTuple):
+    """The recipe with its inputs, or the best of those that show too little, or what stopped the search."""
+
+    recipe: Recipe | None
+    weaker: Recipe | None
+    failure: Failure | None
+
+
+class InputSearch:
+    """The search for the inputs of one module (or function) that is there already.
+
+    `fresh` makes the module anew: what a failed attempt left in the first one must not count.
+    """
+
+    def __init__(
+        self,
+        probe: Probe,
+        target: Callable[..., Any],
+        fresh: Callable[[], Any],
+        draft: Recipe,
+        deadline: float,
+    ) -> None:
+        self._probe = probe
+        self._target = target
+        self._fresh = fresh
+        self._draft = draft
+        self._deadline = deadline
+        self._weaker: Recipe | None = None
+
+    def run(self, harness: dict[str, Any]) -> Outcome:
+        """Try what the user says, what the module offers, then guesses and their repairs."""
+        configured = user.configured_inputs(harness, self._probe.parameters)
+        if configured is not None:
+            return Outcome(replace(self._draft, inputs=configured, origin="the user's harness"), None, None)
+        for name, state in user.conventional_inputs(self._probe.owner, self._probe.parameters):
+            if self._attempt(self._target, state).failure is None:
+                return Outcome(replace(self._draft, inputs=self._arranged(state), origin=name), None, None)
+        return self._search()
+
+    def _search(self) -> Outcome:
+        def repair(failure: Failure, state: State) -> Iterator[State]:
+            return repair_inputs.repairs(failure, state, self._probe)
+
+        def run(state: State) -> Attempt:
+            first = self._judged(self._attempt(self._target, state), state)
+            return first if first.failure is not None else self._attempt(self._fresh(), state)
+
+        search = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS)
+        for state, _ in search:
+            return Outcome(replace(self._draft, inputs=self._arranged(state)), None, None)
+        return Outcome(None, self._weaker, search.last)
+
+    def _arranged(self, state: State) -> Arguments:
+        return recipe.arranged(state, self._probe.parameters)
+
+    def _starts(self) -> Iterator[State]:
+        """Yield inputs to begin with: the best guesses, what the file itself makes, then the other guesses."""
+        guesses = {
+            parameter.name: self._probe.guesses(parameter.name)
+            for parameter in self._probe.parameters
+            if signatures.is_required(parameter)
+        }
+        best = {name: found[0] for name, found in guesses.items()}
+        yield best
+        for shape in harvest.shapes(type(self._probe.owner), self._probe.context.sources):
+            yield from ({**best, name: specs.tensor(shape)} for name in best)
+        for parameter in self._probe.parameters:
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                for rank in range(5):
+                    for count in (1, 2, 3):
+                        items = self._probe.guesses(parameter.name)[rank : rank + 1] * count
+                        yield {**best, parameter.name: specs.sequence("tuple", items)}
+        for rank in range(1, max(map(len, guesses.values()), default=0)):
+            yield {name: found[min(rank, len(found) - 1)] for name, found in guesses.items()}
+            yield from ({**best, name: found[rank]} for name, found in guesses.items() if rank < len(found))
+
+    def _attempt(self, target: Any, state: State) -> Attempt:
+        maker = specs.Maker(0, leaves=True)
+
+        def run() -> Any:
+            args, kwargs = self._arranged(state).make(maker)
+            return recipe.call(target, args, kwargs)
+
+        entry = getattr(self._probe.function, "__name__", "forward")
+        return probing.attempt(run, self._deadline, entry, maker.tensors)
+
+    def _judged(self, attempt: Attempt, state: State) -> Attempt:
+        """Turn a call that shows too little into a failure, but remember it: nothing better may come."""
+        if attempt.failure is not None or not isinstance(self._probe.owner, nn.Module):
+            return attempt
+        objection = _objection(self._probe.owner, attempt.value)
+        if objection is None:
+            return attempt
+        if self._weaker is None:
+            self._weaker = replace(self._draft, inputs=self._arranged(state))
+            self._deadline = min(self._deadline, time.monotonic() + _SECONDS_FOR_BETTER)
+        return Attempt(None, Failure(UnsuitableError(objection), (), 10**9, {}))
+
+
+def _objection(module: nn.Module, output: Any) -> str | None:
+    """Say what makes an output useless for a comparison, None if nothing does."""
+    tensors = [value for _, value in outputs.flatten_tensors(output)]
+    floating = [value for value in tensors if value.is_floating_point() or value.is_complex()]
+    if not tensors:
+        return "forward returns no tensor: something was None"
+    if not all(bool(torch.isfinite(value).all()) for value in floating):
+        return "forward returns values that are not finite"
+    if not any(value.numel() for value in tensors):
+        return "forward returns empty tensors: at least one element is needed"
+    if any(parameter.requires_grad for parameter in module.parameters()):
+        return (
+            None
+            if any(value.requires_grad for value in floating)
+            else "no gradient reaches what forward returns"
+        )
+    return None

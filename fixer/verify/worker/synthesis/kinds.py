@@ -1,0 +1,107 @@
+"""Small values of each kind: integers, lists, modules, layer classes, tensors..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from . import names, specs
+
+if TYPE_CHECKING:
+    from .arguments import Context
+    from .specs import Spec
+
+
+def of_kind(kind: str, name: str, context: Context) -> list[Spec]:
+    """Return values of a kind for an argument of that name, best first."""
+    return _OF_KIND[kind](name, context)
+
+
+def kind_of_value(value: object) -> str:
+    """Return the kind of a value that exists."""
+    kinds = (
+        (bool, "bool"),
+        (int, "int"),
+        (float, "float"),
+        (str, "str"),
+        ((list, tuple), "list"),
+        (dict, "namespace"),
+        (type, "class"),
+    )
+    fallback = "callable" if callable(value) else "int"
+    return next((kind for cls, kind in kinds if isinstance(value, cls)), fallback)  # type: ignore[arg-type]
+
+
+def _integers(name: str, _context: Context) -> list[Spec]:
+    return [specs.literal(value) for value in dict.fromkeys((names.integer(name), names.WIDTH, 2, 1, 64, 3))]
+
+
+def _lists(name: str, _context: Context) -> list[Spec]:
+    singular = name[:-1] if name.endswith("s") and len(name) > 3 else name
+    return [
+        specs.sequence("list", [specs.literal(names.integer(singular))] * count) for count in (2, 3, 4, 1, 5)
+    ]
+
+
+def _modules(name: str, context: Context) -> list[Spec]:
+    word = name.lower().replace("_", "")
+    matching = [cls for cls in context.module_classes if _alike(word, cls.__name__.lower())]
+    width = specs.literal(names.WIDTH)
+    return [
+        *(context.instance(cls) for cls in matching if not context.is_deep),
+        specs.helper("PassThrough"),
+        specs.new(nn.Linear, {"in_features": width, "out_features": width}),
+    ]
+
+
+def _alike(word: str, class_name: str) -> bool:
+    return word in class_name or class_name in word
+
+
+def _module_lists(name: str, context: Context) -> list[Spec]:
+    singular = name[:-1] if name.endswith("s") else name
+    return [specs.sequence("list", [module] * 2) for module in _modules(singular, context)]
+
+
+def _classes(name: str, context: Context) -> list[Spec]:
+    word = name.lower().replace("_", "")
+    own = [cls for cls in context.module_classes if word in cls.__name__.lower()]
+    families: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
+        (("norm", "bn"), (nn.BatchNorm2d, nn.LayerNorm, nn.BatchNorm1d, nn.Identity)),
+        (("conv",), (nn.Conv2d, nn.Conv1d)),
+        (("linear", "layer"), (nn.Linear, nn.ReLU, nn.Identity)),
+        (("pool",), (nn.AdaptiveAvgPool2d, nn.MaxPool2d)),
+        (("",), (nn.ReLU, nn.BatchNorm2d, nn.Conv2d, nn.Linear, nn.LayerNorm)),
+    )
+    layers = next(layers for words, layers in families if any(item in word for item in words))
+    return [specs.named(cls) for cls in [*own, *layers]]
+
+
+def _callables(name: str, context: Context) -> list[Spec]:
+    relu = specs.named(torch.nn.functional.relu)
+    return [relu, specs.helper("PassThrough"), *_classes(name, context)[:2]]
+
+
+def _tensors(_name: str, _context: Context) -> list[Spec]:
+    shapes = ([names.WIDTH, names.WIDTH], [names.WIDTH], [names.BATCH, names.LENGTH, names.WIDTH])
+    return [specs.tensor(shape) for shape in shapes]
+
+
+_OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
+    "int": _integers,
+    "float": lambda name, _: [specs.literal(value) for value in (names.floating(name), 1.0, 0.0)],
+    "bool": lambda _name, _: [specs.literal(False), specs.literal(True)],
+    "str": lambda name, _: [specs.literal(names.string(name))],
+    "list": _lists,
+    "module": _modules,
+    "modules": _module_lists,
+    "class": _classes,
+    "callable": _callables,
+    "tensor": _tensors,
+    "namespace": lambda _name, _: [specs.namespace()],
+    "device": lambda _name, _: [specs.literal("cpu")],
+    "dtype": lambda _name, _: [{"kind": "name", "module": "torch", "value": "float32"}],
+}

@@ -1,0 +1,206 @@
+"""Repairs of ranks, sizes and ranges: every step takes the `Case` and yields other inputs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from . import mismatch, names, shapes, specs
+
+if TYPE_CHECKING:
+    from .case import Case
+    from .specs import Path, Spec, State
+
+_SIDES = (32, 64, 28, 8, 128, 224, 48, 96, 256, 299)
+_LARGEST_SIZE = 4096
+_LARGEST_VOLUME = 1_000_000
+
+
+def expected_by_layer(case: Case) -> Iterator[State]:
+    """A layer that refused an input as it came says itself what it takes."""
+    known = {id(value): path for path, value in case.failure.tensors.items()}
+    for frame in reversed(case.failure.frames):
+        layer = frame.scope.get("self")
+        wanted = shapes.expected(layer) if isinstance(layer, nn.Module) else None
+        for value in list(frame.scope.values()) if wanted is not None else ():
+            if wanted is not None and isinstance(value, torch.Tensor) and id(value) in known:
+                path = known[id(value)]
+                given = specs.at(case.state, path)
+                if len(given["shape"]) >= len(wanted["shape"]):
+                    yield specs.replaced(case.state, path, {**wanted, "shape": _with_features(given, wanted)})
+                yield specs.replaced(case.state, path, wanted)
+
+
+def _with_features(given: Spec, wanted: Spec) -> list[int]:
+    """Return the shape that was given with the number of features that is wanted."""
+    shape, rank = list(given["shape"]), len(wanted["shape"])
+    shape[-1 if rank <= 3 else 1] = wanted["shape"][shapes.feature_axis(rank)]
+    return shape
+
+
+def wrong_rank(case: Case) -> Iterator[State]:
+    """The message asks for a number of dimensions."""
+    for rank in mismatch.ranks(case.message):
+        for path, spec in case.suspects:
+            if len(spec["shape"]) != rank:
+                yield specs.replaced(case.state, path, shapes.reranked(spec, rank))
+    if re.search(
+        r"[Dd]imension out of range|unpack|too many indices|same number of dimensions|len\(dims\)",
+        case.message,
+    ):
+        for change in (1, -1, 2):
+            for path, spec in case.suspects:
+                if 0 < len(spec["shape"]) + change <= 5:
+                    yield specs.replaced(case.state, path, shapes.reranked(spec, len(spec["shape"]) + change))
+
+
+def wrong_size(case: Case) -> Iterator[State]:
+    """The message, or the guard that raised, says which size it saw and which it wanted."""
+    pairs = list(dict.fromkeys(mismatch.sizes(case.failure, case.probe.context.sources)))[:8]
+    for seen, wanted in pairs:
+        for path, spec in case.suspects:
+            for axis in _axes(spec):
+                if spec["shape"][axis] == seen and 0 < wanted <= _LARGEST_SIZE:
+                    yield _resized(case.state, path, axis, wanted)
+    for seen, wanted in pairs:
+        for path, spec in case.suspects:
+            for axis in _axes(spec):
+                size = spec["shape"][axis]
+                for other in dict.fromkeys((size * wanted / max(seen, 1), size + wanted - seen)):
+                    if other == int(other) and 0 < other <= _LARGEST_SIZE:
+                        yield _resized(case.state, path, axis, int(other))
+        yield from _other_sides(case, wanted / max(seen, 1))
+
+
+def _axes(spec: Spec) -> list[int]:
+    """Return the axes of a tensor, features first and the batch last."""
+    rank = len(spec["shape"])
+    return list(dict.fromkeys([shapes.feature_axis(rank), *range(rank - 1, 0, -1), 0])) if rank else []
+
+
+def _resized(state: State, path: Path, axis: int, size: int) -> State:
+    spec = specs.at(state, path)
+    shape = list(spec["shape"])
+    shape[axis] = size
+    return specs.replaced(state, path, {**spec, "shape": shape})
+
+
+def _other_sides(case: Case, ratio: float) -> Iterator[State]:
+    """Yield images (and signals) with other sides, first those whose area has the ratio that is asked for."""
+    for path, spec in case.suspects:
+        shape = spec["shape"]
+        spatial = len(shape) - 2
+        if spatial < 1:
+            continue
+        fitting = round(shape[-1] * ratio ** (1 / spatial))
+        for side in dict.fromkeys((fitting, *_SIDES)):
+            if 0 < side <= _LARGEST_SIZE and math.prod(shape[:2]) * side**spatial <= _LARGEST_VOLUME:
+                yield specs.replaced(case.state, path, {**spec, "shape": [*shape[:2], *[side] * spatial]})
+
+
+def wrong_volume(case: Case) -> Iterator[State]:
+    """A ``view`` that does not fit: another size of some axis makes the product right."""
+    volume = mismatch.wanted_volume(case.message)
+    if volume is None:
+        return
+    seen, wanted = volume
+    for path, spec in case.suspects:
+        for axis in _axes(spec):
+            size = spec["shape"][axis]
+            exact = size * wanted // max(seen, 1) if size * wanted % max(seen, 1) == 0 else 0
+            multiple = size * wanted // max(math.gcd(seen, wanted), 1)
+            for other in dict.fromkeys((exact, multiple, wanted)):
+                if 0 < other <= 1024:
+                    yield _resized(case.state, path, axis, other)
+        if len(spec["shape"]) > 1 and wanted <= _LARGEST_SIZE:
+            yield specs.replaced(case.state, path, {**spec, "shape": [spec["shape"][0], wanted]})
+    yield from _other_sides(case, wanted / max(seen, 1))
+
+
+def out_of_range(case: Case) -> Iterator[State]:
+    """An index that is too large: smaller integers, or more of what is indexed."""
+    if not re.search(
+        r"out of (range|bounds)|index \d+|Class values must be|less than|smaller than", case.message
+    ):
+        return
+    for high in (2, 1):
+        for path, spec in case.suspects:
+            if spec["dtype"] in ("int64", "int32") and spec["high"] > high:
+                yield specs.replaced(case.state, path, {**spec, "low": 0, "high": high})
+    match = re.search(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)", case.message)
+    for path, spec in case.suspects if match else ():
+        for axis in _axes(spec):
+            if match and spec["shape"][axis] == int(match[2]):
+                yield _resized(case.state, path, axis, abs(int(match[1])) + 1)
+
+
+_SMALL = (
+    r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)|non-zero size"
+    r"|maximum size for tensor|at least|non-empty|greater than|unfold|step must be|sizes must be non-empty"
+)
+
+
+def too_small(case: Case) -> Iterator[State]:
+    """Not enough room for a kernel, a pool or a statistic."""
+    if not re.search(_SMALL, case.message, re.IGNORECASE):
+        return
+    for path, spec in case.suspects:
+        rank = len(spec["shape"])
+        for size in (16, 64, 256, 1024) if rank == 3 else ():
+            yield _resized(case.state, path, 2, size)
+            yield _resized(case.state, path, 1, size)
+        if rank == 2:
+            yield _resized(case.state, path, 1, 4 * spec["shape"][1])
+    yield from _other_sides(case, 4.0)
+
+
+def wrong_lengths(case: Case) -> Iterator[State]:
+    """Lengths must not exceed the sequence, and must be in order: all alike is both."""
+    if not re.search(r"length", case.message, re.IGNORECASE):
+        return
+    for path, spec in case.suspects:
+        if spec["dtype"] == "int64" and len(spec["shape"]) == 1:
+            for length in (names.LENGTH, names.BATCH, 1):
+                yield specs.replaced(case.state, path, {**spec, "low": length, "high": length + 1})
+
+
+def alike(case: Case) -> Iterator[State]:
+    """Two inputs may have to agree: give one the shape of the other."""
+    for path, spec in case.suspects:
+        for other in case.tensors.values():
+            if spec["shape"] != other["shape"]:
+                yield specs.replaced(case.state, path, {**spec, "shape": other["shape"]})
+
+
+def other_rank(case: Case) -> Iterator[State]:
+    """Any other rank, whatever the message says."""
+    for path, spec in case.suspects:
+        for rank in (2, 3, 4, 1, 5):
+            if len(spec["shape"]) != rank:
+                yield specs.replaced(case.state, path, shapes.reranked(spec, rank))
+
+
+def known_sizes(case: Case) -> Iterator[State]:
+    """The sizes that the failing objects hold as attributes, and those of their parameters."""
+    owners = [frame.scope.get("self") for frame in reversed(case.failure.own_frames)] + [case.probe.owner]
+    sizes: dict[int, None] = {}
+    for owner in owners:
+        for value in list(getattr(owner, "__dict__", {}).values()):
+            items = value if isinstance(value, (tuple, list)) and len(value) <= 4 else [value]
+            sizes.update((item, None) for item in items if type(item) is int and 0 < item <= 1024)
+        if isinstance(owner, nn.Module):
+            held = [*owner.parameters(recurse=False), *owner.buffers(recurse=False)]
+            sizes.update((size, None) for value in held for size in _shape(value) if 0 < size <= 1024)
+    for path, spec in case.suspects:
+        for size in list(sizes)[:12]:
+            for axis in _axes(spec):
+                yield _resized(case.state, path, axis, size)
+
+
+def _shape(value: torch.Tensor) -> list[int]:
+    return [] if nn.parameter.is_lazy(value) else list(value.shape)  # type: ignore[no-untyped-call]

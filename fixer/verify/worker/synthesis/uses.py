@@ -1,0 +1,189 @@
+"""What a function's body says about an argument: what it is compared with, passed to, called with."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import names, signatures, source, specs
+from .kinds import of_kind
+
+if TYPE_CHECKING:
+    from .arguments import Context
+    from .specs import Spec
+
+
+def _by_word(table: dict[str, str]) -> dict[str, str]:
+    return {word: kind for kind, words in table.items() for word in words.split()}
+
+
+# Methods and attributes that tell the kind of the object they are read from.
+_KIND_OF_METHOD = _by_word(
+    {
+        "list": "append extend index insert",
+        "namespace": "keys items values get pop update copy setdefault",
+        "str": "lower upper split startswith endswith format strip",
+        "tensor": "size shape dim view detach clone float long unsqueeze ndim T numel dtype",
+        "module": "parameters modules state_dict children eval train weight requires_grad_ apply forward"
+        " log_prob load_state_dict sample named_parameters named_modules named_children",
+    }
+)
+
+# What a callee asks of its argument, by the last part of the callee's name.
+_KIND_OF_CALLEE = _by_word(
+    {
+        "int": "range int sqrt ceil floor log log2 zeros ones randn rand empty full eye arange linspace",
+        "float": "float",
+        "list": "len enumerate zip list tuple iter reversed sum map any all sorted",
+        "tensor": "Parameter register_buffer as_tensor from_pretrained",
+        "module": "deepcopy clones _get_clones get_clones",
+        "modules": "ModuleList Sequential",
+    }
+)
+
+
+def used(name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
+    """Yield what the function's body says about one of its arguments."""
+    node = context.sources.function(function)
+    if node is not None:
+        yield from used_in(node, name, function, context)
+
+
+def used_in(node: ast.AST, name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
+    """Yield what the uses of a dotted name in a definition say about it: legal strings first."""
+    found = list(source.uses(node, source.aliases(node, name)))
+    short = name.rsplit(".", 1)[-1]
+    for use in found:
+        yield from map(specs.literal, _choices(use, function))
+    for use in found:
+        yield from _slot(use, short, function, context)
+
+
+def _choices(use: source.Use, function: Callable[..., Any]) -> list[str]:
+    """Return the strings that an argument is compared with or looked up by."""
+    parent = use.parents[0]
+    table: ast.AST | None = None
+    if isinstance(parent, ast.Compare):
+        found = source.strings_in(parent)
+        table = parent.comparators[0]
+        if found:
+            return found
+    elif isinstance(parent, ast.Subscript) and parent.value is not use.node:
+        table = parent.value
+    elif type(parent).__name__ == "Index" and isinstance(use.parents[1], ast.Subscript):
+        table = use.parents[1].value
+    elif (
+        isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute) and parent.func.attr == "get"
+    ):
+        table = parent.func.value if parent.args[:1] == [use.node] else None
+    elif type(parent).__name__ == "Match":
+        return source.strings_in(parent)
+    if isinstance(table, ast.Dict):
+        return [key for key in map(source.constant, table.keys) if isinstance(key, str)]
+    return [] if table is None or table is use.node else _keys(table, function)
+
+
+def _keys(node: ast.AST, function: Callable[..., Any]) -> list[str]:
+    try:
+        table = source.evaluate(node, getattr(function, "__globals__", {}))
+        return [key for key in table if isinstance(key, str)]
+    except Exception:  # not a table of the module, or no longer what its name says
+        return []
+
+
+def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
+    """Yield what the place of a use asks for."""
+    parent = use.parents[0]
+    by_name = names.kind_of(name)
+    if isinstance(parent, ast.Call) and parent.func is not use.node:
+        if use.node in parent.args:
+            yield from _passed(parent, parent.args.index(use.node), name, function, context)
+        return
+    if isinstance(parent, ast.keyword) and parent.arg is not None:
+        if isinstance(use.parents[1], ast.Call):
+            yield from _passed(use.parents[1], parent.arg, name, function, context)
+        return
+    kind: str | None = None
+    if isinstance(parent, ast.Attribute):
+        kind = _KIND_OF_METHOD.get(parent.attr, "module" if by_name == "module" else "namespace")
+    elif isinstance(parent, ast.Call):
+        kind = by_name if by_name in ("class", "module") else "class" if by_name == "str" else "callable"
+    elif isinstance(parent, ast.keyword):
+        kind = "namespace"
+    elif isinstance(parent, ast.Starred):
+        holder = use.parents[1]
+        sequential = isinstance(holder, ast.Call) and (source.dotted(holder.func) or "").endswith(
+            "Sequential"
+        )
+        kind = "modules" if sequential else "list"
+    elif isinstance(parent, ast.Subscript) and parent.value is use.node:
+        kind = "namespace" if isinstance(source.constant(parent.slice), str) else "list"
+    elif isinstance(parent, (ast.For, ast.comprehension)) and parent.iter is use.node:
+        kind = "list"
+    elif isinstance(parent, ast.BinOp) and not isinstance(parent.op, ast.Mod):
+        kind = by_name if by_name in ("float", "list", "bool") else "int"
+    if kind is not None:
+        yield from of_kind(kind, name, context)
+
+
+def _passed(
+    call: ast.Call, place: int | str, name: str, function: Callable[..., Any], context: Context
+) -> Iterator[Spec]:
+    """Yield what the callee asks for at that place."""
+    path = source.dotted(call.func) or ""
+    last = path.rsplit(".", 1)[-1]
+    if path == "isinstance":
+        return
+    if path in ("getattr", "hasattr") and place == 1:
+        default = names.string(name)
+        yield from map(specs.literal, ("ReLU", "relu") if default == "relu" else (default,))
+    elif last == "extend" and isinstance(call.func, ast.Attribute):
+        yield from of_kind("modules", name, context)
+    elif last in _KIND_OF_CALLEE:
+        yield from of_kind(_KIND_OF_CALLEE[last], name, context)
+    else:
+        callee = _callee(call, function)
+        if callee is not None and not context.is_deep:
+            yield from _asked(callee, place, name, context)
+
+
+def _asked(callee: Any, place: int | str, name: str, context: Context) -> Iterator[Spec]:
+    """Yield what the signature and the body of a class or function ask for at a place."""
+    is_class = inspect.isclass(callee)
+    parameters = signatures.constructor_parameters(callee) if is_class else signatures.parameters_of(callee)
+    target = signatures.constructor(callee) if is_class else callee
+    for index, parameter in enumerate(parameters):
+        if place not in (index, parameter.name):
+            continue
+        required = parameter.replace(default=inspect.Parameter.empty)
+        if (getattr(callee, "__module__", None) or "").startswith("torch."):
+            yield from _torch_slot(required, name, context)
+        else:
+            yield from itertools.islice(context.deeper().candidates(required, target), 3)
+
+
+def _torch_slot(parameter: inspect.Parameter, name: str, context: Context) -> Iterator[Spec]:
+    """Yield what an argument of a layer of torch's asks for; the name of the value itself knows sizes better."""
+    kind = names.kind_of(parameter.name)
+    if kind != "int" and parameter.name != "normalized_shape":
+        yield from of_kind(kind, parameter.name, context)
+        return
+    asked, own = names.integer(parameter.name), names.integer(name)
+    yield specs.literal(own if asked == names.WIDTH and own != names.UNKNOWN else asked)
+
+
+def _callee(call: ast.Call, function: Callable[..., Any]) -> Any:
+    """Return the class or function that is called, the base class for ``super().__init__``."""
+    func = call.func
+    if isinstance(func, ast.Attribute) and func.attr == "__init__" and isinstance(func.value, ast.Call):
+        owner = signatures.owner_of(function)
+        return owner.__mro__[1] if owner is not None else None
+    try:
+        found = source.evaluate(func, {**vars(builtins), **getattr(function, "__globals__", {})})
+    except Exception:  # a local name, or a chain that ends somewhere else
+        return None
+    return found if callable(found) else None
