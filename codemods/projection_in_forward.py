@@ -401,7 +401,7 @@ class _Plan:
         return self._loop(editor, scope, model_text, call)
 
     def _loop(self, editor: Editor, scope: ast.AST, model_text: str, call: str) -> str:
-        name = _fresh("module", scope)
+        name = _fresh("module", scope, loop=True)
         unit = editor.indent_unit
         cls = editor.reference_to(self.cls.symbol)
         return (
@@ -503,12 +503,24 @@ def _require_hoistable(built: Construction) -> None:
             return
 
 
-def _fresh(name: str, scope: ast.AST) -> str:
-    """A name that a scope does not use yet."""
-    used = {node.id for node in ast.walk(scope) if isinstance(node, ast.Name)}
+def _fresh(name: str, scope: ast.AST, *, loop: bool = False) -> str:
+    """A name that a scope does not use yet; a loop may share its name with other loops."""
+    loops = [node for node in ast.walk(scope) if loop and isinstance(node, ast.For)]
+    own = {
+        node
+        for other in loops
+        if _binds(other, name)
+        for node in ast.walk(other)
+        if isinstance(node, ast.Name)
+    }
+    used = {node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and node not in own}
     used |= {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
     candidates = [name, f"constrained_{name}", *(f"{name}_{number}" for number in range(2, 100))]
     return next(candidate for candidate in candidates if candidate not in used)
+
+
+def _binds(loop: ast.For, name: str) -> bool:
+    return isinstance(loop.target, ast.Name) and loop.target.id == name
 
 
 def _snake(name: str) -> str:

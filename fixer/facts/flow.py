@@ -39,6 +39,7 @@ from fixer.facts.kinds import (
     shape_of,
     without_none,
 )
+from fixer.facts.tamper import SLOT_CHANGERS
 from fixer.facts.torch_facts import (
     MODULE_RETURNING_METHODS,
     SAME_OBJECT_METHODS,
@@ -124,9 +125,9 @@ class Flow:
         self.depth = depth
         self.kinds: dict[ast.AST, Kind] = {}
         self.given: dict[ast.AST, bool] = {}
+        self._replaced: dict[ast.AST, Kind] = {}
         self.returned: list[Value] = []
         self.exit = Env()
-        self._slots: dict[str, Kind] | None = None
 
     # Entry points
 
@@ -147,6 +148,10 @@ class Flow:
     def kind(self, node: ast.AST) -> Kind:
         """The kind an expression had; Unknown where it was never reached."""
         return self.kinds.get(node, UNKNOWN)
+
+    def replaced_by(self, node: ast.AST) -> Kind:
+        """What the slot held that an attribute target, or a call of `setattr`, is about to overwrite."""
+        return self._replaced.get(node, UNKNOWN)
 
     def depends_on_arguments(self, node: ast.AST) -> bool:
         """Whether an expression depends on the function's arguments (on the batch, in `forward`)."""
@@ -299,13 +304,28 @@ class Flow:
                     self.eval(child, env)
             return
         if isinstance(target, ast.Attribute):
-            owner = self.eval(target.value, env)
-            self.record(target, Value(self.attribute(path, owner, target.attr, env)))
-            if target.attr == "data":
-                return  # the same object with another storage
-            held = self.kinds[target]
-            if is_parameter(held) is Answer.YES and not _replaces_parameter(value.kind):
+            self.set_attribute(target, target.value, target.attr, value, env)
+        else:
+            env.assign(path, value)
+
+    def set_attribute(self, node: ast.AST, base: ast.expr, name: str, value: Value, env: Env) -> None:
+        """Assign an attribute of what `base` names; `node` is the target or the call of `setattr`."""
+        path = f"{dotted(base)}.{name}"
+        owner = self.eval(base, env)
+        held = self.attribute(path, owner, name, env)
+        self._replaced[node] = join((held, self._replaced[node])) if node in self._replaced else held
+        if isinstance(node, ast.Attribute):
+            self.record(node, Value(held))
+        if name == "data":
+            return  # the same object with another storage
+        in_module = all(isinstance(option, ModuleKind) for option in options(owner.kind))
+        if in_module and is_parameter(held) is Answer.YES:
+            legal = [
+                o for o in options(value.kind) if o == NONE or isinstance(o, (ParameterKind, ModuleKind))
+            ]
+            if not legal:
                 return  # raises TypeError, or (for an unknown value) can only be another Parameter
+            value = Value(join(legal), value.given)
         env.assign(path, value)
 
     def bind_element(self, target: ast.expr, iterated: Value, env: Env) -> None:
@@ -575,7 +595,11 @@ class Flow:
         """Note calls that change what a slot is: parametrize, prune, `delattr`, `_parameters.pop`."""
         name = dotted(node.func) or ""
         last = name.rpartition(".")[2]
-        if last in _SLOT_CHANGERS and node.args:
+        if name == "setattr" and len(node.args) == 3 and dotted(node.args[0]):
+            attribute = node.args[1]
+            if isinstance(attribute, ast.Constant) and isinstance(attribute.value, str):
+                self.set_attribute(node, node.args[0], attribute.value, self.eval(node.args[2], env), env)
+        elif last in SLOT_CHANGERS and node.args:
             base = dotted(node.args[0])
             if base:
                 literal = [
@@ -790,13 +814,6 @@ class Flow:
         if self.project.is_module(symbol) is Answer.YES:
             return ModuleKind(symbol)
         return UNKNOWN
-
-
-_SLOT_CHANGERS = frozenset(
-    "delattr setattr weight_norm spectral_norm remove_weight_norm remove_spectral_norm "
-    "register_parametrization remove_parametrizations orthogonal l1_unstructured random_unstructured "
-    "ln_structured identity custom_from_mask global_unstructured __setattr__ __delattr__".split()
-)
 
 
 def _run(
@@ -1193,11 +1210,6 @@ def _called_module(kind: Kind) -> Kind:
         ):
             return TensorKind()
     return UNKNOWN
-
-
-def _replaces_parameter(kind: Kind) -> bool:
-    """Whether assigning a value of this kind to a Parameter's slot takes the Parameter away."""
-    return kind == NONE or any(isinstance(option, ParameterKind) for option in options(kind))
 
 
 __all__ = ["Env", "Flow", "Layer", "Value", "class_slots", "layer_slot"]

@@ -160,14 +160,13 @@ def _models(flow: Flow, scope: Scope, taken: ast.expr) -> Iterator[Model]:
                 found = Model(node.func.value, flow.kind(node.func.value))
             elif isinstance(node, ast.Attribute) and is_parameter(flow.kind(node)) is Answer.YES:
                 found = Model(node.value, flow.kind(node.value), node.attr)
-            elif isinstance(node, ast.Call) and any(
-                _is_module(flow.kind(argument)) for argument in node.args
-            ):
+            elif isinstance(node, ast.Call):
                 for argument in node.args:  # Adam(groups_of(model))
-                    if _is_module(flow.kind(argument)) and dotted(argument) not in seen:
-                        seen.add(dotted(argument) or ast.dump(argument))
+                    name = dotted(argument)
+                    if name and name not in seen and _is_module(flow.kind(argument)):
+                        seen.add(name)
                         yield Model(argument, flow.kind(argument))
-            elif isinstance(node, ast.Name) and node.id not in names:
+            elif isinstance(node, ast.Name) and node.id not in names and not _is_module(flow.kind(node)):
                 names.add(node.id)
                 waiting += _bound_to(scope, node.id)
             if found is not None:

@@ -9,13 +9,12 @@ from functools import cached_property
 
 from fixer.facts.file import File, Function, blocks, dotted
 from fixer.facts.flow import Flow
-from fixer.facts.kinds import ModuleKind, options
+from fixer.facts.kinds import ModuleKind, is_tensor_like, options
 from fixer.facts.project import Class, Project
 from fixer.facts.updates import (
     Context,
     Nature,
     Update,
-    in_no_grad,
     projection_nature,
     reached_from_forward,
     turns_grad_off,
@@ -27,7 +26,9 @@ _PURE_BUILTINS = frozenset(
     "len float int bool str min max abs sum isinstance issubclass hasattr getattr enumerate zip list tuple "
     "range round sorted reversed type filter".split()
 )
-_RANDOM = ("rand", "normal", "bernoulli", "multinomial", "poisson", "dropout", "uniform", "exponential")
+_RANDOM = frozenset(
+    "normal bernoulli multinomial poisson uniform exponential random geometric cauchy".split()
+)
 _SELF_ITERATORS = frozenset(
     "modules named_modules children named_children parameters named_parameters buffers named_buffers".split()
 )
@@ -175,7 +176,7 @@ class _Method:
         self.natures: dict[ast.stmt, tuple[Update, Nature]] = {}
         for node in ast.walk(function):
             if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr)):
-                update = update_of(node, flow)
+                update = update_of(node, self.context)
                 nature = projection_nature(update, self.context) if update is not None else None
                 if update is not None and nature is not None and self.file.function(node) is function:
                     self.natures[node] = (update, nature)
@@ -189,6 +190,9 @@ class _Method:
         for node in ast.walk(self.function):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 counts[node.id] = counts.get(node.id, 0) + 1
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                changes_tensor = is_tensor_like(self.flow.kind(node.target))  # in place: the name stays bound
+                counts[node.target.id] = counts.get(node.target.id, 0) - changes_tensor
             if (
                 isinstance(node, ast.Assign)
                 and len(node.targets) == 1
@@ -225,7 +229,7 @@ class _Method:
             units,
             tuple(updates),
             tuple(self._support(units)),
-            self._after_use(self._first_projections()),
+            self._after_use(self._first_projections(), units),
             obstacle,
         )
 
@@ -250,7 +254,7 @@ class _Method:
             helper,
             units=(unit,),
             support=tuple(self._support((unit,))),
-            after_use=helper.after_use or self._after_use(first),
+            after_use=helper.after_use or self._after_use(first, (unit,)),
             obstacle=obstacle,
             call=call,
         )
@@ -275,12 +279,9 @@ class _Method:
             return False
         owner = next((c for c in self.project.lineage(self.cls) if function in c.methods.values()), None)
         flow = self.project.flow(owner.file, function) if owner is not None else None
-        update = update_of(statement, flow) if flow is not None else None
-        return (
-            update is not None
-            and flow is not None
-            and projection_nature(update, Context(flow, {})) is not None
-        )
+        context = Context(flow, {}) if flow is not None else None
+        update = update_of(statement, context) if context is not None else None
+        return update is not None and context is not None and projection_nature(update, context) is not None
 
     def _is_projection(self, update: Update) -> bool:
         """Whether an update depends on nothing but the module's own parameters and configuration."""
@@ -328,7 +329,7 @@ class _Method:
             name = symbol.name
             if symbol.path is not None or not name.startswith(("torch.", "math.", "numpy.")):
                 return False
-            return not any(part in name.rpartition(".")[2] for part in _RANDOM)
+            return not _is_random(name.rpartition(".")[2])
         if isinstance(call.func, ast.Name):
             return call.func.id in _PURE_BUILTINS
         if isinstance(call.func, ast.Attribute):
@@ -340,7 +341,7 @@ class _Method:
             is_module = any(isinstance(option, ModuleKind) for option in options(self.flow.kind(owner)))
             if is_module:
                 return call.func.attr in _SELF_ITERATORS
-            return not any(part in call.func.attr for part in _RANDOM)
+            return not _is_random(call.func.attr)
         return False
 
     def _is_frozen(self, parameter: ast.expr) -> bool:
@@ -455,7 +456,9 @@ class _Method:
         for ancestor in self._around(statement):
             if isinstance(ancestor, ast.If) and not self._independent(ancestor.test):
                 return False
-            if isinstance(ancestor, (ast.For, ast.AsyncFor)) and not self._independent(ancestor.iter):
+            if isinstance(ancestor, (ast.For, ast.AsyncFor)) and (
+                not self._independent(ancestor.iter) or _trains(ancestor)
+            ):
                 return False
         return True
 
@@ -483,31 +486,22 @@ class _Method:
             first[path] = min(first.get(path, update.statement.lineno), update.statement.lineno)
         return first
 
-    def _after_use(self, first: dict[str, int]) -> bool:
+    def _after_use(self, first: dict[str, int], units: tuple[Unit, ...]) -> bool:
         """Whether the method reads a parameter, or calls its module, before the line of its projection."""
+        support = set(self._support(units))
         for node in ast.walk(self.function):
             if not isinstance(node, (ast.Attribute, ast.Name, ast.Call)):
                 continue
             if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
                 continue
             statement = self.file.statement(node)
-            in_projection = (
-                statement in self.natures or _only_binds_alias(statement) or self._is_support(statement)
-            )
+            in_projection = statement in self.natures or _only_binds_alias(statement) or statement in support
             if in_projection or self._is_iteration(node):
                 continue
             for path, line in first.items():
                 if node.lineno < line and self._reads(node, path):
                     return True
         return False
-
-    def _is_support(self, statement: ast.stmt) -> bool:
-        return isinstance(statement, ast.Assign) and any(
-            isinstance(target, ast.Name)
-            and target.id in self.bound_once
-            and in_no_grad(self.file, statement, self.project)
-            for target in statement.targets
-        )
 
     def _is_iteration(self, node: ast.AST) -> bool:
         """Whether a node belongs to the head of a loop over parameters or modules that projects."""
@@ -539,6 +533,21 @@ class _Method:
         if isinstance(node, ast.Name) and node.id in self.bound_once:
             return self._resolved(node) == path
         return name == path
+
+
+def _is_random(name: str) -> bool:
+    return name.rstrip("_") in _RANDOM or name.startswith(("rand", "dropout", "alpha_dropout", "feature_"))
+
+
+def _trains(loop: ast.AST) -> bool:
+    """Whether a loop is a training loop of its own: it calls `backward`, `step` or `autograd.grad`."""
+    called = [dotted(node.func) or "" for node in ast.walk(loop) if isinstance(node, ast.Call)]
+    attributes = [node.attr for node in ast.walk(loop) if isinstance(node, ast.Attribute)]
+    return (
+        "backward" in attributes
+        or "step" in attributes
+        or any(name.endswith("autograd.grad") for name in called)
+    )
 
 
 def _wrapped(statement: ast.stmt) -> ast.FunctionDef:

@@ -13,7 +13,7 @@ from enum import Enum
 
 from fixer.facts.file import File, Function, dotted
 from fixer.facts.flow import Flow
-from fixer.facts.kinds import Answer, BufferKind, Plain, is_parameter, options
+from fixer.facts.kinds import Answer, BufferKind, Plain, is_parameter, options, without_none
 from fixer.facts.project import Class, Project
 
 
@@ -62,48 +62,66 @@ def stripped(node: ast.expr) -> tuple[ast.expr, bool]:
             return node, through
 
 
-def update_of(statement: ast.stmt, flow: Flow) -> Update | None:
+@dataclass(frozen=True)
+class Context:
+    """Where an update stands: the flow around it, and local names that can be seen through."""
+
+    flow: Flow
+    locals: dict[str, ast.expr]
+    """Names bound once in the function, and to what."""
+
+
+def update_of(statement: ast.stmt, context: Context) -> Update | None:
     """The parameter that a simple statement certainly overwrites, if it does."""
     match statement:
         case ast.Assign(targets=[target], value=value):
-            return _assignment(statement, target, value, flow)
-        case ast.AugAssign(target=target, op=operator, value=value):
-            parameter, through = (
-                stripped(target) if not isinstance(target, ast.Subscript) else (target, False)
-            )
-            if _certain(parameter, flow):
+            return _assignment(statement, target, value, context)
+        case ast.AugAssign(target=target, op=operator, value=value) if not isinstance(target, ast.Subscript):
+            parameter, through = _parameter(target, context)
+            if parameter is not None:
                 symbol = _OPERATORS.get(type(operator), "?")
                 return Update(statement, Form.AUGMENTED, parameter, through, symbol, value, None)
         case ast.Expr(value=ast.Call() as call):
-            return _in_place_call(statement, call, flow)
+            return _in_place_call(statement, call, context)
     return None
 
 
 _OPERATORS: dict[type[ast.operator], str] = {ast.Mult: "*", ast.Div: "/", ast.Add: "+", ast.Sub: "-"}
 
 
-def _certain(node: ast.expr, flow: Flow) -> bool:
-    return is_parameter(flow.kind(node)) is Answer.YES
+def _parameter(node: ast.expr, context: Context) -> tuple[ast.expr | None, bool]:
+    """The Parameter that an expression is, or whose data it is (also ``w`` after ``w = self.w.data``).
+
+    A slot that may be None counts: reading an attribute of None raises, so no statement changes one.
+    """
+    node, through = stripped(node)
+    if is_parameter(without_none(context.flow.kind(node))) is Answer.YES:
+        return node, through
+    behind, through_too = stripped(_seen_through(node, context))
+    if behind is not node and is_parameter(without_none(context.flow.kind(behind))) is Answer.YES:
+        return node, through or through_too
+    return None, False
 
 
-def _assignment(statement: ast.stmt, target: ast.expr, value: ast.expr, flow: Flow) -> Update | None:
+def _assignment(statement: ast.stmt, target: ast.expr, value: ast.expr, context: Context) -> Update | None:
     if isinstance(target, ast.Subscript):
-        parameter, through = stripped(target.value)
-        if _certain(parameter, flow):
-            return Update(statement, Form.ITEM, parameter, through, "=", value, None)
+        parameter, through = _parameter(target.value, context)
+        return Update(statement, Form.ITEM, parameter, through, "=", value, None) if parameter else None
+    parameter, through = _parameter(target, context)
+    if not isinstance(target, ast.Attribute) or parameter is None:
         return None
-    parameter, through = stripped(target)
-    if not isinstance(target, ast.Attribute) or not _certain(parameter, flow):
-        return None
+    if not through and is_parameter(context.flow.kind(parameter)) is not Answer.YES:
+        return None  # assigning to a slot that holds None is legal
     form = Form.DATA_ASSIGN if through else Form.ASSIGN
     return Update(statement, form, parameter, through, "=", value, None)
 
 
-def _in_place_call(statement: ast.stmt, call: ast.Call, flow: Flow) -> Update | None:
+def _in_place_call(statement: ast.stmt, call: ast.Call, context: Context) -> Update | None:
+    flow = context.flow
     function = call.func
     if isinstance(function, ast.Attribute) and _is_in_place(function.attr):
-        parameter, through = stripped(function.value)
-        if _certain(parameter, flow):
+        parameter, through = _parameter(function.value, context)
+        if parameter is not None:
             value = call.args[0] if call.args else None
             return Update(statement, Form.IN_PLACE, parameter, through, function.attr, value, call)
     symbol = flow.project.resolve(flow.file, function)
@@ -118,8 +136,8 @@ def _in_place_call(statement: ast.stmt, call: ast.Call, flow: Flow) -> Update | 
         target = call.args[0]
     if target is None:
         return None
-    parameter, through = stripped(target)
-    if not _certain(parameter, flow):
+    parameter, through = _parameter(target, context)
+    if parameter is None:
         return None
     return Update(statement, Form.IN_PLACE, parameter, through, name, None, call)
 
@@ -145,15 +163,6 @@ class Nature(Enum):
 
     EXACT = "repeating it changes nothing, bit for bit"
     NORMALISING = "repeating it may change the last bits"
-
-
-@dataclass(frozen=True)
-class Context:
-    """What an update's value may be made of: the flow it stands in, and local names that were seen through."""
-
-    flow: Flow
-    locals: dict[str, ast.expr]
-    """Names bound once, before the update, to an expression that depends on no argument."""
 
 
 def projection_nature(update: Update, context: Context) -> Nature | None:
@@ -325,8 +334,13 @@ class Reached:
 
 def reached_from_forward(project: Project, cls: Class) -> dict[str, Reached]:
     """`forward` of a class and the methods it calls on `self`, by name."""
+    return reached_from(project, cls, "forward")
+
+
+def reached_from(project: Project, cls: Class, start: str) -> dict[str, Reached]:
+    """A method of a class and the methods it calls on `self`, by name."""
     found: dict[str, Reached] = {}
-    waiting = ["forward"]
+    waiting = [start]
     while waiting:
         name = waiting.pop()
         method = project.method(cls, name)
