@@ -66,7 +66,7 @@ class Prover:
     def __init__(
         self, judge: Judge | None, policy: Policy, originals: Sources, unsaved: Collection[Path] = ()
     ) -> None:
-        self._judge = judge
+        self._judge = None if policy.verify is VerifyMode.OFF else judge
         self._policy = policy
         self._originals = originals
         self._unsaved = frozenset(unsaved)
@@ -76,6 +76,10 @@ class Prover:
         self, sources: Sources, candidates: Sequence[Candidate], base: EditSet | None = None
     ) -> Iterator[Ruling]:
         """Rule on candidates that do not overlap, each on top of `base` and of those accepted before it."""
+        if self._judge is None:
+            for candidate in candidates:
+                yield Ruling(candidate, None, self._policy.accepts(None))
+            return
         accepted = base or EditSet()
         repairs = (item for item in candidates if item.fix.contract.promise is Promise.REPAIRS)
         fallen: list[Ruling] = []
@@ -113,12 +117,10 @@ class Prover:
 
     def _ruling(self, sources: Sources, before: EditSet, candidate: Candidate) -> Ruling:
         """Verify one fix with `before` in the text on both sides."""
-        verification = None
-        if self._judge is not None and self._policy.verify is not VerifyMode.OFF:
-            verification = self._verify(self._judge, sources, before, candidate.fix)
+        verification = self._verify(sources, before, candidate.fix)
         return Ruling(candidate, verification, self._policy.accepts(verification))
 
-    def _verify(self, judge: Judge, sources: Sources, before: EditSet, fix: Fix) -> Verification:
+    def _verify(self, sources: Sources, before: EditSet, fix: Fix) -> Verification:
         after = EditSet.union([before, fix.edits])
         differing = {path for path in sources if sources[path].data != self._originals[path].data}
         shown = {path: sources[path] for path in sorted(differing | self._unsaved | after.files.keys())}
@@ -128,7 +130,8 @@ class Prover:
         known = self._verdicts.get(question) or self._verdicts.get(narrow)
         if known:
             return known
-        verification = judge.verify(Job(fix.contract, shown, before, after))
+        assert self._judge is not None
+        verification = self._judge.verify(Job(fix.contract, shown, before, after))
         # Other files may help what could not be shown so far; a counterexample needs no second run.
         refuted = verification.verdict is Verdict.REFUTED
         self._verdicts[narrow if refuted else question] = verification

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,9 +181,15 @@ def disjoint(pool: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate
     """The candidates that can go in together, first come first served, and those they stand in the way of."""
     picked: list[Candidate] = []
     rest: list[Candidate] = []
+    taken: dict[Path, list[EditSet]] = defaultdict(list)
     for candidate in pool:
-        clash = any(candidate.fix.edits.overlaps(other.fix.edits) for other in picked)
-        (rest if clash else picked).append(candidate)
+        edits = candidate.fix.edits
+        if any(edits.overlaps(other) for path in edits.files for other in taken[path]):
+            rest.append(candidate)
+            continue
+        picked.append(candidate)
+        for path in edits.files:
+            taken[path].append(edits)
     return picked, rest
 
 
@@ -210,11 +217,13 @@ def appeared(before: Analysis, after: Analysis, sources: Sources, edits: EditSet
 
     `sources` are the texts after `edits`.
     """
+    known: dict[tuple[Path, str], list[Finding]] = defaultdict(list)
+    for old in before.findings:
+        known[old.path, old.code].append(old)
     for finding in after.findings:
         encode = sources[finding.path].encoder
         start, end = origin(finding.start, finding.end, edits.files.get(finding.path, ()), encode)
-        known = (old for old in before.findings if (old.path, old.code) == (finding.path, finding.code))
-        if not any(old.start <= end and start <= old.end for old in known):
+        if not any(old.start <= end and start <= old.end for old in known[finding.path, finding.code]):
             yield finding
 
 

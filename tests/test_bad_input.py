@@ -179,6 +179,8 @@ def test_names_that_are_not_utf_8(cli: Cli) -> None:
 
 def test_terminal_that_knows_only_ascii(cli: Cli) -> None:
     cli.file("net.py", net("x * 2.0 + '日本'"))
-    result = cli("check", "-q", PYTHONUTF8="0", PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONCOERCECLOCALE="0")
+    result = cli.process(
+        "check", "-q", PYTHONUTF8="0", PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONCOERCECLOCALE="0"
+    )
     assert result.code == 1
     assert result.raw.isascii()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,16 @@ def test_long_wide_line_is_cut_at_whole_characters() -> None:
     assert carets.index("^") == len(before) + sum(character in "日本" for character in before)
 
 
+def test_long_message_goes_on_below_itself() -> None:
+    found = outcome("bad\n")
+    found = replace(found, finding=replace(found.finding, message="think " * 30))
+    lines = full(found, width=70).splitlines()
+    assert lines[0].startswith("net.py:1:1: AAA001 bad-word [*] think think")
+    assert lines[1].startswith("    think")
+    assert all(len(line) <= 70 for line in lines)
+    assert len(full(found).splitlines()[0]) > 150
+
+
 def test_notes_wrap_below_themselves() -> None:
     lines = full(outcome("bad\n", help="think " * 40), width=60).splitlines()
     notes = [line for line in lines if "think" in line]
@@ -141,16 +152,18 @@ def test_evidence_in_words() -> None:
         "trajectories": [
             {"optimizer": "SGD(momentum=0.9)", "steps": 20, "losses_bit_identical": True},
             {"optimizer": "Adam", "steps": 20, "losses_bit_identical": True},
+            {"optimizer": "Adam at /p/train.py:main", "steps": 20, "losses_bit_identical": True},
+            {"optimizer": "the optimizer as built", "steps": 20, "losses_bit_identical": True},
         ],
         "constraint": {"steps": 40, "binding_steps": 31},
         "reached": ["w", "b", "input [0][0]"],
-        "oracle": {"ran": True, "agrees": True, "relative": 3e-12},
+        "oracle": {"ran": True, "agrees": True, "relative": 0.0, "autograd": 2.0, "numeric": 2.0 + 6e-12},
         "built": "Gate(4)",
     }
     verdict, facts = summary(Verification(Verdict.EQUIVALENT, "all agree", evidence))
     assert verdict == "verified: equivalent; all agree"
     assert facts.split("; ") == [
-        "20 steps of SGD(momentum=0.9) and Adam bit-identical",
+        "20 steps of SGD(momentum=0.9), Adam and the optimizer as built bit-identical",
         "the constraint held after 40 updates and was needed at 31",
         "gradients reach 2 parameters",
         "directional derivative agrees to 3e-12",

@@ -36,7 +36,10 @@ def _root(
 
 
 def _check(options: Options) -> None:
-    """Report what is wrong and write nothing. Exit code: 0 clean, 1 findings, 2 could not work."""
+    """Report what is wrong and write nothing; --verify has the fixes verified too.
+
+    Exit code: 0 clean, 1 findings, 2 could not work.
+    """
     with ending(options.show_traceback) as end:
         from fixer.cli.run import check
 
@@ -44,7 +47,10 @@ def _check(options: Options) -> None:
 
 
 def _apply(options: ApplyOptions) -> None:
-    """Verify the fixes and write them. Exit code: 0 nothing left to fix, 1 something is left, 2 error."""
+    """Verify the fixes and write them.
+
+    Exit code: 0 nothing left to fix, 1 something that was reported is left, 2 error.
+    """
     with ending(options.show_traceback) as end:
         from fixer.cli.run import apply
 
@@ -52,7 +58,10 @@ def _apply(options: ApplyOptions) -> None:
 
 
 def _verify(options: Options) -> None:
-    """Say of every fix whether it is proven, and write nothing. Exit code: 0 all are, 1 not all, 2 error."""
+    """Say of every fix whether it is proven, and write nothing.
+
+    Exit code: 0 all are proven, 1 not all, 2 error.
+    """
     with ending(options.show_traceback) as end:
         from fixer.cli.run import verify
 

@@ -28,9 +28,10 @@ def summary(verification: Verification) -> list[str]:
 def _proof(evidence: Mapping[str, Any]) -> Iterator[str]:
     trajectories = [run for run in evidence.get("trajectories") or () if run.get("steps")]
     if trajectories:
-        names = " and ".join(dict.fromkeys(str(run.get("optimizer")) for run in trajectories))
+        names = dict.fromkeys(str(run.get("optimizer")).partition(" at ")[0] for run in trajectories)
         identical = all(run.get("losses_bit_identical") for run in trajectories)
-        yield f"{trajectories[0]['steps']} steps of {names}{' bit-identical' if identical else ''}"
+        steps = f"{trajectories[0]['steps']} steps of {_listed(list(names))}"
+        yield f"{steps} bit-identical" if identical else steps
     constraint = evidence.get("constraint")
     if constraint:
         steps, binding = constraint["steps"], constraint["binding_steps"]
@@ -40,7 +41,13 @@ def _proof(evidence: Mapping[str, Any]) -> Iterator[str]:
         yield f"gradients reach {len(parameters)} parameter{'' if len(parameters) == 1 else 's'}"
     oracle = evidence.get("oracle") or {}
     if oracle.get("ran") and oracle.get("agrees"):
-        yield f"directional derivative agrees to {max(oracle['relative'], 1e-16):.0e}"
+        autograd, numeric = oracle["autograd"], oracle["numeric"]
+        relative = abs(autograd - numeric) / max(abs(autograd), abs(numeric), 1e-300)
+        yield (
+            f"directional derivative agrees to {relative:.0e}"
+            if relative
+            else "directional derivative agrees"
+        )
     if evidence.get("max_rel"):
         yield f"largest difference {evidence['max_abs']:.1e} (relative {evidence['max_rel']:.1e})"
     yield from map(str, evidence.get("notes") or ())
@@ -55,3 +62,7 @@ def _counterexample(evidence: Mapping[str, Any]) -> Iterator[str]:
 
 def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fixer.contract import Verdict
 from fixer.engine import FileError
 from fixer.outcome import Outcome, Status
 from fixer.rule import Applicability, Fix, Rule
@@ -30,7 +31,8 @@ class Report:
 
     def fixable(self, outcome: Outcome) -> bool:
         """Whether `fixer apply` with the same options would try the fix."""
-        if outcome.fix is None or outcome.status is not Status.FOUND:
+        verdict = outcome.verification and outcome.verification.verdict
+        if outcome.fix is None or outcome.status is not Status.FOUND or verdict is Verdict.REFUTED:
             return False
         allowed = (Applicability.SAFE, Applicability.UNSAFE) if self.unsafe_fixes else (Applicability.SAFE,)
         return outcome.fix.applicability in allowed

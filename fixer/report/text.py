@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
 
@@ -23,6 +24,10 @@ _VERDICT_STYLE = {
     Verdict.REFUTED: "bold red",
     Verdict.UNVERIFIED: "yellow",
 }
+
+
+_NARROW = 20
+"""Columns that a message must have for itself to be broken into lines."""
 
 
 class _Note(NamedTuple):
@@ -48,18 +53,23 @@ def _coloured(text: str, style: str) -> str:
     return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
 
 
-def _line(report: Report, outcome: Outcome, paint: Paint) -> str:
+def _line(report: Report, outcome: Outcome, paint: Paint, width: int | None = None) -> str:
+    """Place, code and message; on a terminal that has room, the message goes on below itself."""
     finding, where = outcome.finding, place(outcome)
-    name = paint(visible(report.relative(finding.path)), "bold")
-    mark = _mark(report, outcome)
+    name, mark = visible(report.relative(finding.path)), _mark(report, outcome)
     parts = [
-        f"{name}:{where.row}:{where.column}:",
-        paint(finding.code, "bold red"),
-        finding.name,
-        *([paint(mark, "bold cyan")] if mark else []),
-        visible(finding.message),
+        (name, "bold"),
+        (f":{where.row}:{where.column}: ", ""),
+        (finding.code, "bold red"),
+        (f" {finding.name} ", ""),
+        *([(mark, "bold cyan"), (" ", "")] if mark else []),
     ]
-    return " ".join(parts)
+    lead = "".join(paint(text, style) if style else text for text, style in parts)
+    message, taken = visible(finding.message), cell_len("".join(text for text, _ in parts))
+    if width is None or taken > width - _NARROW:
+        return lead + message
+    lines = textwrap.wrap(message, width, initial_indent=" " * taken, subsequent_indent="    ")
+    return "\n".join([lead + lines[0][taken:], *lines[1:]])
 
 
 def _mark(report: Report, outcome: Outcome) -> str:
@@ -69,7 +79,7 @@ def _mark(report: Report, outcome: Outcome) -> str:
 
 
 def _block(report: Report, outcome: Outcome, paint: Paint, width: int | None) -> Iterator[str]:
-    yield _line(report, outcome, paint)
+    yield _line(report, outcome, paint, width)
     where = place(outcome)
     gutter = len(str(where.end_row + 1))
     if outcome.status is not Status.FIXED:
