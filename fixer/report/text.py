@@ -87,7 +87,7 @@ def _block(report: Report, outcome: Outcome, paint: Paint, width: int | None) ->
     for note in _notes(report, outcome):
         lead = f"{'':{gutter}} = "
         indent = " " * (len(lead) + len(note.label) + 2)
-        text = f"{lead}{note.label}: {visible(note.text)}"
+        text = f"{lead}{note.label}: {visible(note.text).replace(f'{report.base}/', '')}"
         lines = textwrap.wrap(text, width or 10**9, subsequent_indent=indent, break_on_hyphens=False)
         label = f"{paint('=', 'blue')} {paint(f'{note.label}:', note.style)}"
         yield lines[0].replace(f"= {note.label}:", label, 1)
