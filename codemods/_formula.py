@@ -30,16 +30,25 @@ def intent(cls: Class, method: Function) -> str | None:
         if all(isinstance(result, ast.BinOp) and isinstance(result.op, ast.Mult) for result in results):
             return "scale the gradient"
         return None
-    if all(isinstance(result, ast.Name) and result.id == gradient for result in results) and _is_flat(
-        forward
-    ):
-        return "pass the gradient straight through, where autograd's is zero"
+    if all(_is_nothing(result) for result in results):
+        return None
+    if _is_flat(forward):
+        return "give a gradient where autograd's is zero"
+    if _leaves_autograd(forward):
+        return "give a gradient where `forward` takes values out of autograd's sight"
     return None
 
 
 def _first(node: ast.expr) -> ast.expr:
     """The gradient for the first input, of ``return grad, None``."""
     return node.elts[0] if isinstance(node, ast.Tuple) and node.elts else node
+
+
+def _is_nothing(node: ast.expr) -> bool:
+    """``None``, ``torch.zeros_like(g)``."""
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func).rpartition(".")[2].startswith(("zeros", "new_zeros"))
+    return isinstance(node, ast.Constant)
 
 
 def _is_identity(forward: Function) -> bool:
@@ -62,8 +71,15 @@ def _is_same(node: ast.expr | None, name: str) -> bool:
 
 
 def _is_flat(forward: Function) -> bool:
+    """Whether every result has a derivative of zero."""
+    results = [node.value for node in ast.walk(forward) if isinstance(node, ast.Return)]
+    return bool(results) and all(result is not None and _is_flat_value(result) for result in results)
+
+
+def _leaves_autograd(forward: Function) -> bool:
+    """Whether the input goes through numpy, or is detached."""
     return any(
-        isinstance(node, ast.Return) and node.value is not None and _is_flat_value(node.value)
+        isinstance(node, ast.Attribute) and node.attr in ("detach", "from_numpy", "no_grad", "numpy")
         for node in ast.walk(forward)
     )
 

@@ -97,6 +97,15 @@ class Instances:
             return Answer.NO
         return self._of_bindings(file, node, attribute)
 
+    def of_definition(self, file: File, node: ast.Attribute) -> Answer:
+        """Whether an attribute is a function of the class itself (``Net.backward``), or of something else."""
+        flow = self.project.flow(file, file.function(node) or file.tree)
+        kind = flow.kind(node) if flow else None
+        if not isinstance(kind, FunctionKind):
+            return Answer.UNKNOWN
+        owner = Symbol(kind.symbol.name.rpartition(".")[0], kind.symbol.path)
+        return Answer.YES if owner in self._symbols else Answer.NO
+
     def _in_class(self, file: File, node: ast.AST) -> Answer:
         owner = next((a for a in file.ancestors(node) if isinstance(a, ast.ClassDef)), None)
         return self._is_family(file, owner) if owner is not None else Answer.UNKNOWN
@@ -204,13 +213,15 @@ def references(instances: Instances, name: str, method: Function) -> Iterator[Re
                 yield Reference(file, node, _attribute_reach(instances, file, node, method))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if node.value == name or node.value.endswith(f"{instances.cls.node.name}.{name}"):
-                    yield Reference(file, node, _string_reach(instances, file, node))
+                    yield Reference(file, node, _string_reach(instances, file, node, name))
             elif isinstance(node, ast.Name) and node.id == name and _in_family_body(instances, file, node):
                 yield Reference(file, node, Reach.LIKELY)
 
 
 def _attribute_reach(instances: Instances, file: File, node: ast.Attribute, method: Function) -> Reach:
-    answer = instances.holds(file, node.value, node.attr)
+    answer = instances.of_definition(file, node)
+    if answer is Answer.UNKNOWN:
+        answer = instances.holds(file, node.value, node.attr)
     if answer is not Answer.UNKNOWN:
         return Reach.LIKELY if answer is Answer.YES else Reach.NEVER
     parent = file.parents[node]
@@ -225,13 +236,15 @@ def _attribute_reach(instances: Instances, file: File, node: ast.Attribute, meth
     return Reach.LIKELY if close else Reach.POSSIBLE
 
 
-def _string_reach(instances: Instances, file: File, node: ast.Constant) -> Reach:
+def _string_reach(instances: Instances, file: File, node: ast.Constant, method: str) -> Reach:
     parent = file.parents[node]
+    if node.value != method:  # "package.Net.backward"
+        return Reach.LIKELY
     match parent:
         case ast.Call(func=function) if (dotted(function) or "").rpartition(".")[2] in _BY_NAME:
             if parent.args[:1] in ([], [node]):  # attrgetter("backward")
                 return Reach.LIKELY
-            answer = instances.holds(file, parent.args[0], str(node.value))
+            answer = instances.holds(file, parent.args[0], method)
             return Reach.NEVER if answer is Answer.NO else Reach.LIKELY
         case ast.Subscript(value=value):  # a key of a dictionary
             looked_up = ast.unparse(value)

@@ -26,45 +26,40 @@ def changed_state(instances: Instances, method: Function) -> str | None:
 
 def _changes(instances: Instances, method: Function) -> Iterator[tuple[str, str | None]]:
     """Each change as written, with the attribute of the object that it concerns; None for anything else."""
-    own = method.args.posonlyargs[:1] or method.args.args[:1]
+    arguments = [argument.arg for argument in ast.walk(method.args) if isinstance(argument, ast.arg)]
+    own = (method.args.posonlyargs or method.args.args)[0].arg
+    names = (node for node in ast.walk(method) if isinstance(node, ast.Name))
+    local = {*arguments, *(name.id for name in names if isinstance(name.ctx, ast.Store))} - {own}
     methods = {name for cls in instances.family for name in cls.methods}
-    local = {
-        node.id for node in ast.walk(method) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
     for node in ast.walk(method):
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             yield ", ".join(node.names), None
-        target = _changed(node)
+        target = _changed(node, own)
         path = dotted(target) if target is not None else None
         if path is None:
             continue
         root, _, rest = path.partition(".")
-        if root == own[0].arg:
-            attribute = rest.partition(".")[0]
-            if attribute:
-                yield path, None if attribute in methods else attribute
-        elif rest and root not in local:
+        attribute = rest.partition(".")[0]
+        if root == own and attribute:
+            yield path, None if attribute in methods else attribute
+        elif root not in local and root not in instances.cls.file.imports:
             yield path, None
 
 
-def _changed(node: ast.AST) -> ast.expr | None:
+def _changed(node: ast.AST, own: str) -> ast.expr | None:
     """The object or path that a node writes to."""
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del)):
         return node
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
         return _container(node)
-    if (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Attribute)
-    ):
-        called = node.value.func
-        is_own_method = isinstance(called.value, ast.Name)
-        return called if is_own_method else _container(called.value)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         in_place = node.func.attr.endswith("_") and not node.func.attr.endswith("__")
         if in_place or node.func.attr in _MUTATORS:
             return _container(node.func.value)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        called = node.value.func  # its result is thrown away: it is called for what it does
+        if isinstance(called, ast.Attribute) and (dotted(called) or "").startswith(f"{own}."):
+            return called if isinstance(called.value, ast.Name) else called.value
     return None
 
 

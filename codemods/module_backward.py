@@ -10,9 +10,9 @@ are right without the method, and a formula written in it, right or wrong, is ne
 "for backward" is not harmless: `self.x = x` holds the activation and its graph in memory until the next call,
 and makes `copy.deepcopy(module)` raise once `x` is part of a graph.
 
-Where the formula was meant to differ from autograd's (gradient reversal, a straight-through estimator), it
-has never been in force. Deleting the method keeps what the code does today; what its author wanted takes a
-`torch.autograd.Function`.
+Where the formula was meant to differ from autograd's (gradient reversal, a straight-through estimator, a
+gradient for operations outside torch), it has never been in force, and the message says so. Deleting the
+method keeps what the code does today; what its author wanted takes a `torch.autograd.Function`.
 
 ## Example
 ```python
@@ -161,6 +161,8 @@ def _is_plain_module(project: Project, cls: Class) -> bool:
 
 
 def _is_layer(name: str) -> bool:
+    if name == "?object":  # the builtin, which no import names
+        return True
     return name.startswith("torch.nn.") and name.count(".") == 2 and not name.endswith("DataParallel")
 
 

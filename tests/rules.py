@@ -7,6 +7,7 @@ result parses and that a second run has nothing left to fix.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import unified_diff
 from pathlib import Path
 from textwrap import dedent
 
@@ -44,12 +45,20 @@ def fixed(files: Files, rule: type[Rule], *, unsafe: bool = False) -> dict[str, 
     return {str(path.relative_to(ROOT)): source.text for path, source in result.finals.items()}
 
 
+def expect(actual: Files, wanted: Files) -> None:
+    """Fail with a diff where two trees differ."""
+    assert actual.keys() == wanted.keys()
+    for name, text in wanted.items():
+        lines = unified_diff(text.splitlines(), actual[name].splitlines(), "wanted", name, lineterm="")
+        assert actual[name] == text, "\n".join(lines)
+
+
 def unchanged(rule: type[Rule], code: str | Files, *, findings: int = 0) -> list[Finding]:
     """Check that a rule rewrites nothing, even with unsafe fixes, and makes so many findings (none)."""
     files = {"net.py": code} if isinstance(code, str) else code
     found = analyse(files, rule)
     assert len(found) == findings, [finding.message for finding in found]
-    assert fixed(files, rule, unsafe=True) == {name: dedent(text) for name, text in files.items()}
+    expect(fixed(files, rule, unsafe=True), {name: dedent(text) for name, text in files.items()})
     return found
 
 
@@ -58,13 +67,13 @@ def changed(
 ) -> list[Finding]:
     """Check that a rule turns `before` into `after`; with `unsafe`, only if unsafe fixes are allowed.
 
-    Of several files `after` names those that change.
+    Of several files `after` names those that change. Returns the findings in `before`.
     """
     files = {"net.py": before} if isinstance(before, str) else before
     wanted = {"net.py": after} if isinstance(after, str) else after
     start = {name: dedent(text) for name, text in files.items()}
     expected = start | {name: dedent(text) for name, text in wanted.items()}
     if unsafe:
-        assert fixed(files, rule) == start
-    assert fixed(files, rule, unsafe=unsafe) == expected
+        expect(fixed(files, rule), start)
+    expect(fixed(files, rule, unsafe=unsafe), expected)
     return analyse(files, rule)
