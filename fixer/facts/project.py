@@ -46,6 +46,7 @@ class Project:
     _files: dict[Path, File | None] = field(default_factory=dict)
     _classes: dict[Symbol, Class | None] = field(default_factory=dict)
     _flows: dict[ast.AST, Flow | None] = field(default_factory=dict)
+    _symbols: dict[tuple[Path, str], Symbol | None] = field(default_factory=dict)
     caller_flows: dict[tuple[ast.AST, str], Flow] = field(default_factory=dict)
     """Cache of `fixer.facts.optimizers.flow_with_callers`."""
     slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
@@ -132,7 +133,12 @@ class Project:
     def resolve(self, file: File, node: ast.AST | str) -> Symbol | None:
         """The definition that a dotted expression of `file` names; None where that is not certain."""
         name = node if isinstance(node, str) else dotted(node)
-        return self._resolve(file, name, frozenset()) if name else None
+        if name is None:
+            return None
+        key = (file.path, name)
+        if key not in self._symbols:
+            self._symbols[key] = self._resolve(file, name, set())
+        return self._symbols[key]
 
     def imported_paths(self, file: File) -> set[Path]:
         """The files of the tree that a file imports, packages' `__init__.py` along the way left out."""
@@ -156,10 +162,11 @@ class Project:
                     found.add(path)
         return found
 
-    def _resolve(self, file: File, name: str, seen: frozenset[tuple[Path, str]]) -> Symbol | None:
+    def _resolve(self, file: File, name: str, seen: set[tuple[Path, str]]) -> Symbol | None:
+        """Look a name up; what `seen` holds was asked before on the way, in vain or without an answer yet."""
         if (file.path, name) in seen:
             return None
-        seen |= {(file.path, name)}
+        seen.add((file.path, name))
         root, _, rest = name.partition(".")
         if name in file.classes or name in file.functions:
             return Symbol(name, file.path)
@@ -185,7 +192,7 @@ class Project:
         return None
 
     def _resolve_import(
-        self, file: File, target: Import, rest: str, seen: frozenset[tuple[Path, str]]
+        self, file: File, target: Import, rest: str, seen: set[tuple[Path, str]]
     ) -> Symbol | None:
         if target.name is not None:
             # `from package import module` comes before `from module import name`.
