@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixer.apply import execute, plan, survey
 from fixer.contract import Promise, Verdict
-from fixer.edits import Edit, EditSet
+from fixer.edits import Edit, EditSet, Encoder, moved, origin
 from fixer.outcome import Plan, Status
 from fixer.policy import Policy, VerifyMode
 from fixer.rule import Applicability
@@ -319,3 +321,23 @@ def test_files_of_one_fix_are_left_together(tmp_path: Path) -> None:
     assert (tmp_path / "net.py").read_text() == "bad = 1\n"
     assert (tmp_path / "train.py").read_text() == "mine = 1\n"
     assert result.changed == ()
+
+
+# Tracing back
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.text("xy", max_size=4)), max_size=5))
+def test_origin_reads_moved_backwards(parts: list[tuple[int, int, str]]) -> None:
+    edits, end = [], 0
+    for gap, length, text in parts:
+        edits.append(Edit(end + gap + 1, end + gap + 1 + length, text))
+        end += gap + length + 1
+    encode = Encoder("utf-8", "\n")
+    untouched = [at for at in range(end + 3) if not any(edit.start <= at <= edit.end for edit in edits)]
+    for at in untouched:
+        new = moved(at, edits, encode, after_insertions=True)
+        assert origin(new, new, edits, encode) == (at, at)
+    for edit in edits:
+        if edit.text:
+            new = moved(edit.start, edits, encode, after_insertions=False)
+            assert origin(new, new + len(edit.text), edits, encode) == (edit.start, edit.end)
