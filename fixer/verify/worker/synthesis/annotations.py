@@ -64,7 +64,7 @@ def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
         yield from _sequence(holder, arguments, name, context)
     elif holder in _MAPPINGS:
         yield from of_kind("namespace", name, context)
-    elif isinstance(annotation, type) and annotation not in (object, type(None)):
+    elif isinstance(annotation, type) and annotation not in (object, type(None), Any):
         yield from _instance(annotation, name, context)
 
 

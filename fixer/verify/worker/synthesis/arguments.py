@@ -14,7 +14,7 @@ from .uses import used
 
 if TYPE_CHECKING:
     from .source import Sources
-    from .specs import Spec
+    from .specs import Spec, State
 
 ABSENT: Spec = {"kind": "absent"}
 """Leave the argument out."""
@@ -54,6 +54,11 @@ class Context:
             if signatures.is_required(parameter)
         }
         return specs.new(cls, guesses)
+
+
+def without_absent(state: State) -> State:
+    """Leave out the arguments that are to be left out."""
+    return {name: spec for name, spec in state.items() if spec != ABSENT}
 
 
 def unique(found: Iterator[Spec]) -> Iterator[Spec]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .arguments import Context
     from .probing import Failure
+    from .repair_arguments import Plan
     from .specs import Path, Spec, State
 
 _GUESSES = 24
@@ -46,7 +47,7 @@ class Probe:
 class Case:
     """A failure, the inputs that it came from, and what is known about both."""
 
-    def __init__(self, failure: Failure, state: State, probe: Probe) -> None:
+    def __init__(self, failure: Failure, state: State, probe: Probe | Plan) -> None:
         self.failure = failure
         self.message = failure.text
         self.state = state

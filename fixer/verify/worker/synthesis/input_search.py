@@ -71,9 +71,14 @@ class InputSearch:
         def repair(failure: Failure, state: State) -> Iterator[State]:
             return repair_inputs.repairs(failure, state, self._probe)
 
+        owner = self._probe.owner
+        fragile = isinstance(owner, nn.Module) and any(map(nn.parameter.is_lazy, owner.parameters()))
+
         def run(state: State) -> Attempt:
-            first = self._judged(self._attempt(self._target, state), state)
-            return first if first.failure is not None else self._attempt(self._fresh(), state)
+            # A failed attempt seldom leaves anything in the module; what it did find must hold for a fresh one.
+            target = self._fresh() if fragile else self._target
+            first = self._judged(self._attempt(target, state), state)
+            return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
 
         search = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS)
         for state, _ in search:

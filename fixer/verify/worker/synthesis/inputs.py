@@ -128,18 +128,22 @@ def _consumed(
     scope = {**getattr(function, "__globals__", {}), "self": owner}
     scope.update(_loop_variables(node, scope))
     for use in source.uses(node, {name}):
-        parent = use.parents[0]
-        if isinstance(parent, ast.keyword):
-            parent, place = use.parents[1], parent.arg
-        elif isinstance(parent, ast.Call) and use.node in parent.args:
-            place = parent.args.index(use.node)  # type: ignore[assignment]
-        elif isinstance(parent, ast.BinOp):
-            yield from _with_operand(parent, use.node, scope)
-            continue
-        else:
-            continue
-        if isinstance(parent, ast.Call):
-            yield from _taken(parent, place or 0, scope, context, depth)
+        call, place = _call_of(use)
+        if call is not None:
+            yield from _taken(call, place, scope, context, depth)
+        elif isinstance(use.parents[0], ast.BinOp):
+            yield from _with_operand(use.parents[0], use.node, scope)
+
+
+def _call_of(use: source.Use) -> tuple[ast.Call | None, int | str]:
+    """Return the call that takes the value itself as an argument, and the argument's place."""
+    parent = use.parents[0]
+    if isinstance(parent, ast.Call) and use.node in parent.args:
+        return parent, parent.args.index(use.node)
+    holder = use.parents[1] if len(use.parents) > 1 else None
+    if isinstance(parent, ast.keyword) and parent.arg is not None and isinstance(holder, ast.Call):
+        return holder, parent.arg
+    return None, 0
 
 
 def _with_operand(operation: ast.BinOp, node: ast.expr, scope: dict[str, Any]) -> Iterator[Spec]:
@@ -221,9 +225,10 @@ def _value(node: ast.AST, scope: dict[str, Any]) -> Any:
             next(iter(owner.children()), None) if isinstance(owner, (nn.ModuleList, nn.ModuleDict)) else None
         )
     try:
-        return source.evaluate(node, scope)
+        value = source.evaluate(node, scope)
     except Exception:  # a local variable, or an attribute that only forward sets
         return None
+    return None if isinstance(value, torch.Tensor) and nn.parameter.is_lazy(value) else value
 
 
 def _loop_variables(node: ast.AST, scope: dict[str, Any]) -> dict[str, Any]:

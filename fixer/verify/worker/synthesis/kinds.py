@@ -32,7 +32,7 @@ def kind_of_value(value: object) -> str:
         (type, "class"),
     )
     fallback = "callable" if callable(value) else "int"
-    return next((kind for cls, kind in kinds if isinstance(value, cls)), fallback)  # type: ignore[arg-type]
+    return next((kind for cls, kind in kinds if isinstance(value, cls)), fallback)
 
 
 def _integers(name: str, _context: Context) -> list[Spec]:
@@ -77,12 +77,18 @@ def _classes(name: str, context: Context) -> list[Spec]:
         (("",), (nn.ReLU, nn.BatchNorm2d, nn.Conv2d, nn.Linear, nn.LayerNorm)),
     )
     layers = next(layers for words, layers in families if any(item in word for item in words))
-    return [specs.named(cls) for cls in [*own, *layers]]
+    makers = [specs.helper("make_layer")]
+    found = [specs.named(cls) for cls in [*own, *layers]]
+    return (
+        [*makers, *found]
+        if any(item in word for item in ("create", "factory", "build", "net"))
+        else [*found, *makers]
+    )
 
 
 def _callables(name: str, context: Context) -> list[Spec]:
     relu = specs.named(torch.nn.functional.relu)
-    return [relu, specs.helper("PassThrough"), *_classes(name, context)[:2]]
+    return [relu, specs.helper("PassThrough"), specs.helper("make_layer"), *_classes(name, context)[:2]]
 
 
 def _tensors(_name: str, _context: Context) -> list[Spec]:

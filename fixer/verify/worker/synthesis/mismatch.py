@@ -45,7 +45,8 @@ _RANKS: tuple[tuple[str, int], ...] = (
     (r"not enough values to unpack \(expected (?:at least )?(\d)", 0),
     (r"too many values to unpack \(expected (\d)", 0),
     (r"is not equal to len\(dims\) = (\d)", 0),
-    (r"[Ee]xpected (\d)D? (?:dimensions|dims|dimensional)", 0),
+    (r"[Ee]xpected (\d)D?[- ](?:dimensions|dims|dimensional)", 0),
+    (r"at least (\d) dim|(\d)[- ]dim(?:ensional)? tensor|must be (?:a )?(\d)[- ]?dim", 0),
     (r"subscripts in the equation \((\d)\)", 0),
     (r"must be a (\d)D tensor|must have shape .*?(\d)D|must be (\d)-D", 0),
     (r"expected (\d)D(?: or (\d)D)? input|[Ee]xpected (\d)D \(unbatched\) or (\d)D \(batched\)", 0),
@@ -125,6 +126,15 @@ def value_in(node: ast.expr, frame: Frame) -> Any:
             raise ValueError("calls a function")
     code = compile(ast.Expression(body=node), "<guard>", "eval")
     return eval(code, frame.outer, frame.scope)  # an expression of the code under test, in its own frame
+
+
+def missing_key(failure: Failure) -> str | None:
+    """Return the entry that a namespace or a stand-in turned out not to have."""
+    match = re.search(r"'(?:Namespace|PassThrough)' object has no attribute '(\w+)'", failure.message)
+    if match:
+        return match[1]
+    key = failure.error.args[0] if isinstance(failure.error, KeyError) and failure.error.args else None
+    return key if isinstance(key, str) else None
 
 
 def ranks(message: str) -> list[int]:

@@ -128,11 +128,8 @@ def seed_everything(seed: int) -> None:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep what the code under test prints and warns about to itself."""
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
+    sink = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
         warnings.simplefilter("ignore")
         yield
 

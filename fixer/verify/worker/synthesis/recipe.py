@@ -100,7 +100,7 @@ def arranged(state: dict[str, Spec], parameters: list[inspect.Parameter]) -> Arg
     return Arguments(args, rest)
 
 
-def build(cls: type, recipe: Recipe) -> Any:
+def build(cls: type, recipe: Recipe, maker: specs.Maker | None = None) -> Any:
     """Build the module of a recipe, for this version of the class."""
     with probing.quiet(), probing.on_cpu(recipe.on_cpu):
         if recipe.factory is not None:
@@ -109,7 +109,7 @@ def build(cls: type, recipe: Recipe) -> Any:
             _ON_CPU.add(cls.__qualname__)
         assert recipe.construct is not None
         state = torch.get_rng_state()
-        args, kwargs = recipe.construct.make(specs.Maker(0, scope=globals_of(cls)))
+        args, kwargs = recipe.construct.make(maker or specs.Maker(0, scope=globals_of(cls)))
         torch.set_rng_state(state)
         return cls(*args, **kwargs)
 

@@ -11,20 +11,22 @@ import inspect
 import itertools
 import re
 import sys
+import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import mismatch, names, signatures, source, specs
-from .arguments import ABSENT, unique
+from . import mismatch, names, repair_shapes, repair_types, signatures, source, specs
+from .arguments import unique, without_absent
+from .case import Case
 from .kinds import of_kind
 from .uses import used_in
 
 if TYPE_CHECKING:
     from .arguments import Context
     from .probing import Failure, Frame
-    from .specs import Path, Spec, State
+    from .specs import Spec, State
 
 _SHRINK_FROM = 16
 _GUESSES = 14
@@ -35,6 +37,7 @@ class Plan:
 
     def __init__(self, cls: type, context: Context) -> None:
         self.cls = cls
+        self.owner = cls
         self.context = context
         self.function = signatures.constructor(cls)
         self.parameters = signatures.constructor_parameters(cls)
@@ -65,11 +68,6 @@ class Plan:
         return without_absent(
             {parameter.name: self.guesses(parameter.name)[0] for parameter in self.parameters}
         )
-
-
-def without_absent(state: State) -> State:
-    """Leave out the arguments that are to be left out."""
-    return {name: spec for name, spec in state.items() if spec != ABSENT}
 
 
 def repairs(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -103,32 +101,14 @@ def _head(statement: ast.stmt) -> ast.AST:
 
 def _missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """A configuration or a stand-in lacks an entry: add it, of the kind that its use asks for."""
-    key = missing_key(failure)
+    key = mismatch.missing_key(failure)
     if key is None:
         return
-    spaces = [(path, spec) for name in state for path, spec in namespaces(state[name], (name,))]
+    spaces = [(path, spec) for name in state for path, spec in specs.namespaces(state[name], (name,))]
     for guess in itertools.islice(_entry_guesses(key, failure, plan), 4):
         for path, spec in spaces:
             if key not in spec["items"]:
                 yield specs.replaced(state, (*path, key), guess)
-
-
-def missing_key(failure: Failure) -> str | None:
-    """Return the entry that a namespace or a stand-in turned out not to have."""
-    match = re.search(r"'(?:Namespace|PassThrough)' object has no attribute '(\w+)'", failure.message)
-    if match:
-        return match[1]
-    key = failure.error.args[0] if isinstance(failure.error, KeyError) and failure.error.args else None
-    return key if isinstance(key, str) else None
-
-
-def namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
-    """Yield every spec whose entries can be added to, with its path."""
-    if spec["kind"] in ("namespace", "helper"):
-        yield path, spec
-    items = spec.get("items")
-    for key, item in items.items() if isinstance(items, dict) else ():
-        yield from namespaces(item, (*path, key))
 
 
 def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
@@ -147,13 +127,16 @@ def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     return unique(found())
 
 
-def _within(frame: Frame) -> Callable[[], None]:
+def _within(frame: Frame) -> Callable[..., Any]:
     """Return a function whose globals are those of a frame: all that reading its source needs of it."""
+    return types.FunctionType(_within.__code__, frame.outer)
 
-    def function() -> None:
-        """Do nothing."""
 
-    return type(function)(function.__code__, frame.outer)
+def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+    """The class gives this argument to its base itself, or does not know it."""
+    match = re.search(r"got (?:multiple values for|an unexpected keyword) argument '(\w+)'", failure.message)
+    if match and match[1] in state:
+        yield {name: spec for name, spec in state.items() if name != match[1]}
 
 
 def _too_large(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -338,9 +321,18 @@ def _other_guess(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
                 yield {**state, name: plan.guesses(name)[rank]}
 
 
+def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Tensors among the arguments are repaired as those of a call are."""
+    case = Case(failure, state, plan)
+    for step in (*repair_types.STEPS, *repair_shapes.STEPS) if case.tensors else ():
+        yield from step(case)
+
+
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _missing_entry,
+    _not_taken,
     _too_large,
+    _tensor_arguments,
     _wrong_kind,
     _legal_string,
     _legal_number,

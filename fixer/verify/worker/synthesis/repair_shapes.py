@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,7 +43,7 @@ def _with_features(given: Spec, wanted: Spec) -> list[int]:
     return shape
 
 
-def wrong_rank(case: Case) -> Iterator[State]:
+def _wrong_rank(case: Case) -> Iterator[State]:
     """The message asks for a number of dimensions."""
     for rank in mismatch.ranks(case.message):
         for path, spec in case.suspects:
@@ -59,7 +59,7 @@ def wrong_rank(case: Case) -> Iterator[State]:
                     yield specs.replaced(case.state, path, shapes.reranked(spec, len(spec["shape"]) + change))
 
 
-def wrong_size(case: Case) -> Iterator[State]:
+def _wrong_size(case: Case) -> Iterator[State]:
     """The message, or the guard that raised, says which size it saw and which it wanted."""
     pairs = list(dict.fromkeys(mismatch.sizes(case.failure, case.probe.context.sources)))[:8]
     for seen, wanted in pairs:
@@ -103,7 +103,7 @@ def _other_sides(case: Case, ratio: float) -> Iterator[State]:
                 yield specs.replaced(case.state, path, {**spec, "shape": [*shape[:2], *[side] * spatial]})
 
 
-def wrong_volume(case: Case) -> Iterator[State]:
+def _wrong_volume(case: Case) -> Iterator[State]:
     """A ``view`` that does not fit: another size of some axis makes the product right."""
     volume = mismatch.wanted_volume(case.message)
     if volume is None:
@@ -122,7 +122,7 @@ def wrong_volume(case: Case) -> Iterator[State]:
     yield from _other_sides(case, wanted / max(seen, 1))
 
 
-def out_of_range(case: Case) -> Iterator[State]:
+def _out_of_range(case: Case) -> Iterator[State]:
     """An index that is too large: smaller integers, or more of what is indexed."""
     if not re.search(
         r"out of (range|bounds)|index \d+|Class values must be|less than|smaller than", case.message
@@ -145,7 +145,7 @@ _SMALL = (
 )
 
 
-def too_small(case: Case) -> Iterator[State]:
+def _too_small(case: Case) -> Iterator[State]:
     """Not enough room for a kernel, a pool or a statistic."""
     if not re.search(_SMALL, case.message, re.IGNORECASE):
         return
@@ -159,7 +159,7 @@ def too_small(case: Case) -> Iterator[State]:
     yield from _other_sides(case, 4.0)
 
 
-def wrong_lengths(case: Case) -> Iterator[State]:
+def _wrong_lengths(case: Case) -> Iterator[State]:
     """Lengths must not exceed the sequence, and must be in order: all alike is both."""
     if not re.search(r"length", case.message, re.IGNORECASE):
         return
@@ -167,6 +167,17 @@ def wrong_lengths(case: Case) -> Iterator[State]:
         if spec["dtype"] == "int64" and len(spec["shape"]) == 1:
             for length in (names.LENGTH, names.BATCH, 1):
                 yield specs.replaced(case.state, path, {**spec, "low": length, "high": length + 1})
+
+
+STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
+    _wrong_rank,
+    _wrong_size,
+    _wrong_volume,
+    _out_of_range,
+    _wrong_lengths,
+    _too_small,
+)
+"""The steps that a message calls for."""
 
 
 def alike(case: Case) -> Iterator[State]:
@@ -203,4 +214,4 @@ def known_sizes(case: Case) -> Iterator[State]:
 
 
 def _shape(value: torch.Tensor) -> list[int]:
-    return [] if nn.parameter.is_lazy(value) else list(value.shape)  # type: ignore[no-untyped-call]
+    return [] if nn.parameter.is_lazy(value) else list(value.shape)

@@ -48,9 +48,7 @@ def expected(layer: Any, place: int = 0) -> Spec | None:
         return None
     name = type(layer).__name__
     spatial = next((count for count in (1, 2, 3) if f"{count}d" in name), 0)
-    if isinstance(layer, nn.Embedding):
-        return specs.tensor(plain(2, names.LENGTH), "int64", 0, layer.num_embeddings)
-    if isinstance(layer, nn.EmbeddingBag):
+    if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
         return specs.tensor([names.BATCH, names.LENGTH], "int64", 0, layer.num_embeddings)
     if isinstance(layer, nn.Bilinear):
         return specs.tensor(plain(2, layer.in2_features if place else layer.in1_features))
@@ -63,24 +61,23 @@ def expected(layer: Any, place: int = 0) -> Spec | None:
     if isinstance(layer, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
         return expected(layer.self_attn)
     if isinstance(layer, nn.LayerNorm):
-        return specs.tensor(
-            [names.BATCH, names.LENGTH][: 1 if len(layer.normalized_shape) > 1 else 2]
-            + list(layer.normalized_shape)
-        )
+        leading = [names.BATCH] if len(layer.normalized_shape) > 1 else [names.BATCH, names.LENGTH]
+        return specs.tensor([*leading, *layer.normalized_shape])
     if isinstance(layer, nn.GroupNorm):
         return signal(layer.num_channels, 2)
-    if spatial and hasattr(layer, "in_channels"):
-        return signal(layer.in_channels, spatial)
-    if spatial and hasattr(layer, "num_features"):
-        return (
-            specs.tensor([names.BATCH, layer.num_features])
-            if name == "BatchNorm1d"
-            else signal(layer.num_features, spatial)
-        )
+    channels = _count(layer, "in_channels") or _count(layer, "num_features")
+    if name == "BatchNorm1d" and channels:
+        return specs.tensor([names.BATCH, channels])
     if spatial:
-        return signal(names.WIDTH, spatial)
-    features = getattr(layer, "in_features", None)
-    return specs.tensor(plain(2, features)) if isinstance(features, int) and features > 0 else None
+        return signal(channels or names.WIDTH, spatial)
+    features = _count(layer, "in_features")
+    return specs.tensor(plain(2, features)) if features else None
+
+
+def _count(layer: nn.Module, attribute: str) -> int:
+    """Return an attribute that is a positive integer, else 0."""
+    value = getattr(layer, attribute, None)
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def first_layers(module: nn.Module) -> Iterator[nn.Module]:

@@ -48,9 +48,9 @@ def constructor_parameters(cls: type) -> list[inspect.Parameter]:
     for _, function in constructors(cls):
         own = parameters_of(function)[1:]
         named = [item for item in own if not is_variadic(item)]
-        kind = inspect.Parameter.KEYWORD_ONLY
         for item in named:
-            found.setdefault(item.name, item.replace(kind=kind) if found else item)
+            by_name = item.replace(kind=item.KEYWORD_ONLY)
+            found.setdefault(item.name, item if function is constructor(cls) else by_name)
         if not any(item.kind is item.VAR_KEYWORD for item in own) and (named or not own):
             break
     return list(found.values())

@@ -130,22 +130,22 @@ class Sources:
 def _statements_around(tree: ast.Module, line: int) -> list[ast.stmt]:
     """Return the statements that cover a line, outermost first."""
     found: list[ast.stmt] = []
-    level: list[ast.AST] = [tree]
-    while level:
-        node = level.pop()
+    node: ast.AST | None = tree
+    while node is not None:
         if isinstance(node, ast.stmt):
             found.append(node)
         inner = (
             child for child in ast.iter_child_nodes(node) if isinstance(child, (ast.stmt, ast.ExceptHandler))
         )
-        level = [
+        around = [
             child for child in inner if _first_line(child) <= line <= (child.end_lineno or child.lineno)
-        ][-1:]
+        ]
+        node = around[-1] if around else None
     return found
 
 
 def _first_line(node: ast.stmt | ast.ExceptHandler) -> int:
-    decorators = getattr(node, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(item.lineno for item in decorators)])
 
 

@@ -55,7 +55,17 @@ class PassThrough(nn.Module):
         return first * self.scale if floating else first
 
 
-HELPERS: dict[str, Callable[..., Any]] = {"PassThrough": PassThrough}
+def make_layer(*args: Any, **kwargs: Any) -> nn.Module:
+    """Stand for a function that makes a network: a linear layer of the first two numbers it is given."""
+    sizes = [value for value in [*args, *kwargs.values()] if type(value) is int and value > 0]
+    return nn.Linear(sizes[0], sizes[1]) if len(sizes) > 1 else PassThrough()
+
+
+def _layer_maker(_attributes: dict[str, Any]) -> Callable[..., nn.Module]:
+    return make_layer
+
+
+HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {"PassThrough": PassThrough, "make_layer": _layer_maker}
 
 
 def literal(value: Any) -> Spec:
@@ -237,16 +247,11 @@ class Maker:
 
     def _draw(self, spec: Spec, dtype: torch.dtype) -> torch.Tensor:
         shape, low, high = spec["shape"], spec.get("low"), spec.get("high")
-        if dtype.is_complex or (dtype.is_floating_point and low is None):
-            return torch.randn(
-                shape, generator=self.generator, dtype=torch.complex64 if dtype.is_complex else torch.float32
-            ).to(dtype)
-        if dtype.is_floating_point:
-            assert low is not None
-            assert high is not None
+        if low is None or high is None:
+            kind = torch.complex64 if dtype.is_complex else torch.float32
+            return torch.randn(shape, generator=self.generator, dtype=kind).to(dtype)
+        if dtype.is_floating_point or dtype.is_complex:
             return (torch.rand(shape, generator=self.generator) * (high - low) + low).to(dtype)
-        assert low is not None
-        assert high is not None
         return torch.randint(int(low), max(int(high), int(low) + 1), shape, generator=self.generator).to(
             dtype
         )
@@ -263,6 +268,15 @@ def leaves(spec: Spec, path: Path = ()) -> Iterator[tuple[Path, Spec]]:
             yield from leaves(item, (*path, str(index)))
     else:
         yield path, spec
+
+
+def namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
+    """Yield every spec whose entries can be added to, with its path."""
+    if spec["kind"] in ("namespace", "helper"):
+        yield path, spec
+    items = spec.get("items")
+    for key, item in items.items() if isinstance(items, dict) else ():
+        yield from namespaces(item, (*path, key))
 
 
 def at(state: State, path: Path) -> Spec:
@@ -305,9 +319,11 @@ def text_of(spec: Spec) -> str:
         parts = [text_of(item) for item in spec["args"]]
         parts += [f"{key}={text_of(item)}" for key, item in spec["kwargs"].items()]
         return f"{spec['class']['value']}({', '.join(parts)})"
+    if spec == helper("make_layer"):
+        return "make_layer"
     if kind in ("namespace", "helper"):
         name = "Namespace" if kind == "namespace" else spec["value"]
         return f"{name}({', '.join(f'{key}={text_of(item)}' for key, item in spec['items'].items())})"
-    opening, closing = {"list": "[]", "tuple": "()", "set": "{}"}[kind]
+    brackets = {"list": "[]", "tuple": "()", "set": "{}"}[kind]
     comma = "," if kind == "tuple" and len(spec["items"]) == 1 else ""
-    return opening + ", ".join(map(text_of, spec["items"])) + comma + closing
+    return brackets[0] + ", ".join(map(text_of, spec["items"])) + comma + brackets[1]

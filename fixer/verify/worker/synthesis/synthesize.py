@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from . import harvest, names, probing, recipe, repair_arguments, source, specs, user
-from .arguments import Context
+from .arguments import Context, without_absent
 from .case import Probe
 from .input_search import InputSearch, Outcome
 from .probing import Attempt, Failure, HarnessError
 from .recipe import Arguments, Recipe
-from .repair_arguments import Plan, without_absent
+from .repair_arguments import Plan
 from .search import Search
 
 if TYPE_CHECKING:
@@ -127,8 +127,13 @@ class _ModuleSearch:
 
     def _construct(self, state: State) -> Attempt:
         candidate = self._with(state)
+        maker = specs.Maker(0, scope=recipe.globals_of(self._cls))
+
+        def run() -> Any:
+            return recipe.build(self._cls, candidate, maker)
+
         with probing.small_only():
-            return probing.attempt(lambda: recipe.build(self._cls, candidate), self._deadline, "__init__")
+            return probing.attempt(run, self._deadline, "__init__", maker.tensors)
 
     def _repair(self, failure: Failure, state: State) -> Iterator[State]:
         return (
