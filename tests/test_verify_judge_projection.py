@@ -259,9 +259,7 @@ def test_a_gradient_scaler_steps_the_optimizer(tmp_path: Path) -> None:
 
 
 def test_the_model_is_wrapped_in_data_parallel(tmp_path: Path) -> None:
-    build = (
-        "model = nn.DataParallel(model)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.5)\n"
-    )
+    build = "model = nn.DataParallel(model)\noptimizer = torch.optim.SGD(model.parameters(), lr=0.5)\n"
     found = verify_wired(tmp_path, build, build + LOOP, model="model")
     assert found.verdict is Verdict.EQUIVALENT, found.reason
 

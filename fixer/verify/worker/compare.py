@@ -52,9 +52,9 @@ def compare(before: list[Entry], after: list[Entry], tolerance: float | None = N
     )
 
 
-def with_details(entries: list[Entry], wanted: tuple[str, ...]) -> list[Entry]:
-    """The entries whose detail starts with one of the wanted words."""
-    return [entry for entry in entries if entry[1].startswith(wanted)]
+def chosen(entries: list[Entry], checks: tuple[str, ...], details: tuple[str, ...]) -> list[Entry]:
+    """The entries whose check and detail start with one of the words each."""
+    return [entry for entry in entries if entry[0].startswith(checks) and entry[1].startswith(details)]
 
 
 def _difference(one: Any, two: Any, tolerance: float | None, largest: list[float]) -> dict[str, Any] | None:

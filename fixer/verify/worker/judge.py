@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from .compare import Comparison, compare, with_details
+from .compare import Comparison, compare, chosen
 from .frames import Message
 from .observe import unpacked
 from .repair import blame, require_oracle, require_postcondition, require_symptom
@@ -197,7 +197,9 @@ class Trial:
             after = self._stage("after", target, None, ["trajectories", "oracle"])
             self._require_fixed(after)
             parts = ["oracle"] if self._contract["symptom"] == "gradient" else []
-            before = self._stage("before", target, after.facts, ["trajectories", *parts])
+            # The state may have other keys before the fix: each side draws its own checkpoint.
+            known = {"recipe": after.facts["recipe"], "settings": None}
+            before = self._stage("before", target, known, ["trajectories", *parts])
         self._describe(before, after)
         self._require_fixed(after)
         symptom = require_symptom(self._contract, before, after)
@@ -225,8 +227,11 @@ class Trial:
 
     def _require_same_values(self, before: Side, after: Side, target: Target) -> None:
         """A repaired gradient must not change what the model computes."""
-        wanted = ("call 1 outputs", "call 1 output ", "backward 0")
-        one, two = (with_details(side.entries, wanted) for side in (before, after))
+        one, two = (
+            chosen(side.entries, ("eval forward,", "train forward,"), ("call 1 output",))
+            + chosen(side.entries, ("losses",), ("backward 0",))
+            for side in (before, after)
+        )
         comparison = compare(one, two)
         if comparison.difference is not None:
             self._refute(comparison.difference, before, target)

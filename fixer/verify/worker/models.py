@@ -96,7 +96,7 @@ class ModelRecord:
                     module = self.bench.build()
                     load_checkpoint(module, self._checkpoint())
                     self._forward(f"{mode} forward from a checkpoint", module, mode)
-            if "trajectories" in self.parts and self.facts["trainable"]:
+            if "trajectories" in self.parts and self.facts["trainable"] and self.facts["parameters"]:
                 self._trajectories()
         if "oracle" in self.parts:
             self.facts["oracle"] = directional(self.bench)
@@ -106,7 +106,7 @@ class ModelRecord:
         note_structure(self.recorder, "construction", module)
         if self.projection is None:
             self.recorder.note_all("construction", "initial", parameters(module) + buffers(module))
-        self.facts["parameters"] = sum(1 for _ in module.parameters())
+        self.facts["parameters"] = sum(parameter.requires_grad for parameter in module.parameters())
 
     def _disturbed(self) -> None:
         check = "construction from disturbed parameters"

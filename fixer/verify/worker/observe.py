@@ -158,7 +158,7 @@ def note_structure(recorder: Recorder, check: str, module: nn.Module) -> None:
     recorder.note(check, "buffers", [[n, list(b.shape), str(b.dtype)] for n, b in buffers(module)])
     recorder.note(check, "state_dict keys", list(module.state_dict()))
     recorder.note(check, "shared parameters", shared_names(named))
-    recorder.note(check, "submodules", [name for name, _ in module.named_modules()])
+    recorder.note(check, "submodules", [[name, m.training] for name, m in module.named_modules()])
 
 
 def shared_names(named: Sequence[tuple[str, Tensor]]) -> list[list[str]]:

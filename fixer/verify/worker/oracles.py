@@ -4,70 +4,153 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .bench import Bench
+from .bench import Bench, Run
+from .frames import Message
 from .observe import first_line, parameters, restore, state
 
-AGREEMENT = 1e-5
-"""Relative difference up to which a gradient agrees with finite differences (float64, two step sizes)."""
+
+class _Precision(NamedTuple):
+    dtype: torch.dtype
+    steps: tuple[float, ...]
+    agreement: float
+    """Relative difference up to which a slope agrees with finite differences."""
 
 
-def directional(bench: Bench, points: int = 4) -> dict[str, Any]:
-    """Compare reverse mode with finite differences along random directions in float64.
+_PRECISIONS = (
+    _Precision(torch.float64, (1e-6, 1e-4), 1e-5),
+    _Precision(torch.float32, (1e-2, 1e-3), 5e-2),  # for models that do not run in float64
+)
 
-    A difference is believed only if it shows at several points: kinks (a ReLU at zero) show at one. The
-    answer says whether it `ran` (else the `reason`), whether the two agree, both slopes, and where the model
-    stops gradients on purpose.
+
+def directional(bench: Bench) -> Message:
+    """Compare reverse mode with finite differences along random directions.
+
+    The answer says whether it `ran` (else the `reason`) and in which precision, whether the two agree, both
+    slopes, and where the model stops gradients on purpose.
     """
-    try:
-        module = bench.build().to(torch.float64)
-        mode = _mode_with_gradients(bench, module)
+    reasons = []
+    for precision in _PRECISIONS:
+        try:
+            return _Oracle(bench, precision).ask()
+        except Exception as error:  # whatever the target's code raises here is a reason, not a failure
+            reasons.append(f"{_name(precision)}: {type(error).__name__}: {first_line(error)}")
+    return {"ran": False, "reason": "; ".join(reasons)}
+
+
+def _name(precision: _Precision) -> str:
+    return str(precision.dtype).replace("torch.", "")
+
+
+class _Oracle:
+    """One instance of the model, in one precision."""
+
+    def __init__(self, bench: Bench, precision: _Precision) -> None:
+        self._bench = bench
+        self._precision = precision
+        self._dtype = precision.dtype
+        self._module = bench.build().to(precision.dtype)
+
+    def ask(self, points: int = 4) -> Message:
+        """Try several points: a difference at one may be a kink (a ReLU at zero)."""
+        mode = self._mode_with_gradients()
         if mode is None:
             return {"ran": False, "reason": "nothing in the output depends on a parameter or input"}
-        module.train(mode == "train")
-        agreed = 0
-        facts: dict[str, Any] = {}
-        for point in range(points):
-            facts = _at_point(bench, module, point)
-            if facts["relative"] <= AGREEMENT:
-                agreed += 1
-            elif point == 0:
-                continue
-            if agreed > point / 2:
+        self._module.train(mode == "train")
+        agreed = tried = 0
+        facts: Message = {}
+        while tried < points:
+            facts = self._at_point(tried)
+            tried += 1
+            agreed += facts["relative"] <= self._precision.agreement
+            if 2 * agreed > tried:
                 break
-        agrees = 2 * agreed > point
         return {
             "ran": True,
-            "agrees": agrees,
+            "agrees": 2 * agreed > tried,
+            "precision": _name(self._precision),
             "mode": mode,
-            "tried": point + 1,
-            "stops": _stops(bench, module),
+            "points": tried,
+            "stops": _stops(self._bench.call(self._module, 0, self._dtype), self._cuts()),
             **facts,
         }
-    except Exception as error:  # whatever the target's code raises in float64 is a reason, not a failure
-        return {"ran": False, "reason": f"float64: {type(error).__name__}: {first_line(error)}"}
+
+    def _mode_with_gradients(self) -> str | None:
+        saved = state(self._module)
+        for mode in ("eval", "train"):
+            self._module.train(mode == "train")
+            trainable = self._bench.call(self._module, 0, self._dtype).trainable
+            restore(self._module, saved)
+            if trainable:
+                return mode
+        return None
+
+    def _cuts(self) -> list[str]:
+        with _Cuts() as found:
+            self._bench.call(self._module, 0, self._dtype)
+        return found.names
+
+    def _at_point(self, point: int) -> Message:
+        saved = state(self._module)
+        jitter = torch.Generator().manual_seed(7_001 + point)
+        with torch.no_grad():
+            for _, parameter in parameters(self._module):
+                if point and parameter.dtype == self._dtype:
+                    parameter.mul_(1 + 0.05 * _random_like(parameter, jitter))
+        here = state(self._module)
+        fed = self._bench.inputs(point, self._dtype)
+        run = self._bench.run(self._module, fed, point)
+        leaves = self._leaves([tensor for _, tensor in parameters(self._module) + run.inputs])
+        start = [leaf.detach().clone() for leaf in leaves]
+        assert run.loss is not None
+        slopes = torch.autograd.grad(run.loss, leaves, allow_unused=True)
+        directions = [_random_like(leaf, jitter) * max(1e-3, _size(leaf)) for leaf in leaves]
+        terms = [g * d for g, d in zip(slopes, directions) if g is not None]
+        slope = sum(float(term.sum()) for term in terms)
+        size = sum(float(term.abs().sum()) for term in terms)
+
+        def value(step: float) -> float:
+            restore(self._module, here)
+            with torch.no_grad():
+                for leaf, origin, direction in zip(leaves, start, directions):
+                    leaf.copy_(origin + step * direction)
+            loss = self._bench.run(self._module, fed, point).loss
+            assert loss is not None
+            return float(loss.detach())
+
+        best: Message = {}
+        for step in self._precision.steps:
+            numeric = (value(step) - value(-step)) / (2 * step)
+            noise = 4 * torch.finfo(self._dtype).eps * max(1.0, abs(value(0.0))) / step
+            gap = max(0.0, abs(numeric - slope) - noise)
+            relative = gap / max(abs(numeric), abs(slope), 1e-3 * size, 1e-12)
+            if not best or relative < best["relative"]:
+                best = {"autograd": slope, "numeric": numeric, "relative": relative, "epsilon": step}
+        restore(self._module, saved)
+        return best
+
+    def _leaves(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        unique = {id(t): t for t in tensors if t.requires_grad and t.is_leaf and t.dtype == self._dtype}
+        return list(unique.values())
 
 
-def _mode_with_gradients(bench: Bench, module: nn.Module) -> str | None:
-    saved = state(module)
-    for mode in ("eval", "train"):
-        module.train(mode == "train")
-        trainable = bench.call(module, 0, torch.float64).trainable
-        restore(module, saved)
-        if trainable:
-            return mode
-    return None
+def _random_like(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
 
 
-def _stops(bench: Bench, module: nn.Module) -> list[str]:
+def _size(tensor: Tensor) -> float:
+    """The root mean square of a tensor's entries."""
+    return float(tensor.detach().norm()) / max(1, tensor.numel()) ** 0.5
+
+
+def _stops(run: Run, cuts: list[str]) -> list[str]:
     """The operations by which the model keeps gradients from flowing where its values flow."""
-    with _Stops() as found:
-        run = bench.call(module, 0, torch.float64)
+    found = set(cuts)
     seen, waiting = set(), [output.grad_fn for _, output in run.outputs]
     while waiting:
         node = waiting.pop()
@@ -75,12 +158,12 @@ def _stops(bench: Bench, module: nn.Module) -> list[str]:
             continue
         seen.add(node)
         if isinstance(node, torch.autograd.function.BackwardCFunction):
-            found.names.append(type(node).__name__)
+            found.add(type(node).__name__)
         waiting += [following for following, _ in node.next_functions]
-    return sorted(set(found.names))
+    return sorted(found)
 
 
-class _Stops(TorchFunctionMode):
+class _Cuts(TorchFunctionMode):
     """Notes every detach and every look at ``.data``."""
 
     def __init__(self) -> None:
@@ -101,62 +184,6 @@ _CUTTING: dict[Any, str] = {
     Tensor.detach_: "detach_",
     Tensor.data.__get__: "data",
 }
-
-
-def _at_point(bench: Bench, module: nn.Module, point: int) -> dict[str, Any]:
-    saved = state(module)
-    jitter = torch.Generator().manual_seed(7_001 + point)
-    with torch.no_grad():
-        for _, parameter in parameters(module):
-            if point and parameter.dtype == torch.float64:
-                parameter.mul_(1 + 0.05 * torch.randn(parameter.shape, generator=jitter, dtype=torch.float64))
-    here = state(module)
-    fed = bench.inputs(point, torch.float64)
-    run = bench.run(module, fed, point)
-    leaves = _leaves([t for _, t in parameters(module) + run.inputs])
-    start = [leaf.detach().clone() for leaf in leaves]
-    assert run.loss is not None
-    grads = torch.autograd.grad(run.loss, leaves, allow_unused=True)
-    directions = [
-        torch.randn(leaf.shape, generator=jitter, dtype=torch.float64) * max(1e-3, _size(leaf))
-        for leaf in leaves
-    ]
-    slope = sum(float((g * d).sum()) for g, d in _pairs(grads, directions) if g is not None)
-    size = sum(float((g * d).abs().sum()) for g, d in _pairs(grads, directions) if g is not None)
-
-    def value(step: float) -> float:
-        restore(module, here)
-        with torch.no_grad():
-            for leaf, origin, direction in zip(leaves, start, directions):  # noqa: B905 - Python 3.8
-                leaf.copy_(origin + step * direction)
-            loss = bench.run(module, fed, point).loss
-        assert loss is not None
-        return float(loss)
-
-    best: dict[str, Any] = {}
-    for step in (1e-6, 1e-4):
-        numeric = (value(step) - value(-step)) / (2 * step)
-        noise = 1e-15 * max(1.0, abs(value(0.0))) / step
-        gap = max(0.0, abs(numeric - slope) - noise)
-        relative = gap / max(abs(numeric), abs(slope), 1e-3 * size, 1e-12)
-        if not best or relative < best["relative"]:
-            best = {"autograd": slope, "numeric": numeric, "relative": relative, "epsilon": step}
-    restore(module, saved)
-    return best
-
-
-def _size(tensor: Tensor) -> float:
-    return float(tensor.detach().norm()) / max(1, tensor.numel()) ** 0.5
-
-
-def _leaves(tensors: Sequence[Tensor]) -> list[Tensor]:
-    unique = {id(t): t for t in tensors if t.requires_grad and t.is_leaf and t.dtype == torch.float64}
-    return list(unique.values())
-
-
-def _pairs(one: Sequence[Any], two: Sequence[Any]) -> Any:
-    assert len(one) == len(two)
-    return zip(one, two)  # noqa: B905 - Python 3.8 has no `strict`
 
 
 class Constraint:

@@ -10,7 +10,6 @@ from .frames import Message
 from .verdicts import Refuted, Side, Unverified, told
 
 _BROKEN = {
-    "AttributeError",
     "ImportError",
     "IndentationError",
     "ModuleNotFoundError",
@@ -18,7 +17,7 @@ _BROKEN = {
     "SyntaxError",
     "UnboundLocalError",
 }
-_INHERENT = ("cannot assign", "leaf Variable", "modified by an inplace operation")
+_INHERENT = ("cannot assign", "leaf Variable", "modified by an inplace operation", "retain_grad")
 
 
 def require_symptom(contract: Message, before: Side, after: Side) -> str:
@@ -41,12 +40,18 @@ def require_symptom(contract: Message, before: Side, after: Side) -> str:
 
 def blame(contract: Message, error: Message) -> None:
     """Refute a fix whose own lines raise what no other input could cure; else return."""
+    owners = [
+        f"'{subject['class_name'].split('.')[-1]}'"
+        for subject in contract["subjects"]
+        if subject["class_name"]
+    ]
     cause: Any = error
     while cause:
+        message = cause["message"]
         inherent = (
             cause["type"] in _BROKEN
-            or cause["type"] == contract["symptom"]
-            or any(words in cause["message"] for words in _INHERENT)
+            or any(words in message for words in _INHERENT)
+            or (cause["type"] == "AttributeError" and message.startswith(("module ", *owners)))
         )
         if inherent and _innermost_in(cause, contract["changed_lines"]["after"]):
             raise Refuted(
@@ -121,10 +126,10 @@ def require_oracle(contract: Message, after: Side) -> None:
                 "max_rel": oracle["relative"],
             },
         )
-    if not oracle["ran"] and contract["symptom"] == "gradient":
-        raise Unverified(f"gradients could not be checked: {oracle['reason']}")
     if facts["parameters"] and not facts["trainable"]:
         raise Unverified("nothing in the output of the fixed model depends on a parameter")
+    if not oracle["ran"] and facts["trainable"]:
+        raise Unverified(f"gradients could not be checked: {oracle['reason']}")
     learning = [name for name in facts["reached"] if not name.startswith("input ")]
     for trajectory in facts["trajectories"]:
         if learning and trajectory["steps"] and not trajectory["moved"]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,10 +73,7 @@ class Loop:
     def _after_step(self, optimizer: Optimizer) -> None:
         held = _held(optimizer)
         which = self._optimizers.index(optimizer)
-        self._moved[which] = [
-            not torch.equal(p.detach(), s)
-            for p, s in zip(held, self._start[which])  # noqa: B905
-        ]
+        self._moved[which] = [not torch.equal(p.detach(), s) for p, s in zip(held, self._start[which])]
         if self._keep_parameters:
             for index, parameter in enumerate(held):
                 self._recorder.note(
@@ -86,8 +84,11 @@ class Loop:
             raise Cut
 
     @contextmanager
-    def watching(self, seconds: float) -> Iterator[None]:
-        """Watch every optimizer and every backward that happens inside; `Cut` ends here."""
+    def watching(self, seconds: float = 0.0) -> Iterator[None]:
+        """Watch every optimizer and every backward that happens inside, unless 0 for so many seconds at most.
+
+        `Cut` ends here.
+        """
         backward, init, loader = torch.Tensor.backward, Optimizer.__init__, DataLoader.__init__
         loop = self
 
@@ -111,18 +112,35 @@ class Loop:
         torch.Tensor.backward = watched_backward  # type: ignore[assignment, method-assign]
         Optimizer.__init__ = watched_init  # type: ignore[assignment, method-assign]
         DataLoader.__init__ = single_process  # type: ignore[assignment, method-assign]
-        previous = signal.signal(signal.SIGALRM, out_of_time)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        previous = signal.getsignal(signal.SIGALRM)
+        if seconds:
+            signal.signal(signal.SIGALRM, out_of_time)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             yield
         except Cut:
             pass
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, previous)
+            if seconds:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, previous)
             torch.Tensor.backward = backward  # type: ignore[method-assign]
             Optimizer.__init__ = init  # type: ignore[method-assign]
             DataLoader.__init__ = loader  # type: ignore[method-assign]
+
+
+def cut_short(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with its training loops cut after two steps, for those who try out arguments."""
+
+    @functools.wraps(function)
+    def shortened(*args: Any, **kwargs: Any) -> Any:
+        with Loop(Recorder(), 2, keep_parameters=False).watching():
+            return function(*args, **kwargs)
+
+    owner = getattr(function, "__self__", None)
+    if owner is not None:
+        shortened.__self__ = owner  # type: ignore[attr-defined]
+    return shortened
 
 
 def note_value(recorder: Recorder, check: str, value: Any) -> None:

@@ -17,8 +17,8 @@ from .bench import Bench
 from .frames import Message
 from .hints import hints_for, resolve
 from .models import CONSTRAINT, ModelRecord, author_constraint
-from .observe import Recorder, error_facts, packed, parameters, restore
-from .scripts import Loop, note_value
+from .observe import Recorder, error_facts, packed, parameters, reseed, restore
+from .scripts import Loop, cut_short, note_value
 from .tracing import Tracer
 from .watch import ParameterWatch, rejected_value
 
@@ -45,6 +45,8 @@ def record(job: Message, payload: Message) -> Message:
         else:
             _record_call(job, payload, recorder, facts)
     facts["executed"] = tracer.executed()
+    for error in facts["errors"]:
+        error.setdefault("cause", next((e for e in tracer.raised if _tells(error, e)), None))
     seen = watch.seen if watch is not None else []
     facts["watched"] = [{name: value for name, value in one.items() if name != "value"} for one in seen]
     saved = {
@@ -106,6 +108,7 @@ def _record_call(job: Message, payload: Message, recorder: Recorder, facts: Mess
             return
         with _phase(facts, "call", recorder), loop.watching(seconds):
             args, kwargs = synthesis.make_inputs(recipe, job["seed"])
+            reseed(job["seed"])
             note_value(recorder, "returned value", function(*args, **kwargs))
             note_value(recorder, "arguments afterwards", [list(args), dict(kwargs)])
     facts["loop"] = loop.facts()
@@ -147,7 +150,7 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
         recipe = synthesis.Recipe.from_json(known["call"])
     else:
         hints = hints_for(job, side, subject["path"], subject["function"])
-        recipe = synthesis.arguments_for(function, hints, job["budget"] / 4)
+        recipe = synthesis.arguments_for(cut_short(function), hints, job["budget"] / 4)
     payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
 
@@ -162,6 +165,12 @@ def _phase(facts: Message, name: str, recorder: Recorder | None = None) -> Itera
         facts["rejected"].append(rejected_value(error))
         if recorder is not None:
             recorder.note_error(name, error)
+
+
+def _tells(error: Message, raised: Message) -> bool:
+    """Whether an error passes on the words of one that the target's own lines raised."""
+    words = f"{raised['type']}: {raised['message'][:80]}"
+    return words in error["message"]
 
 
 def _watch(job: Message, side: str) -> ParameterWatch | None:

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .frames import Message
+from .observe import first_line
+
 if TYPE_CHECKING:
     Range = tuple[int, int]
     Watcher = Callable[[Any, str], None]  # a frame of a watched file, and "line" or "return"
@@ -23,6 +26,8 @@ class Tracer:
 
     def __init__(self, paths: Iterable[str], watcher: Watcher | None = None) -> None:
         self.lines: dict[str, set[int]] = {os.path.realpath(path): set() for path in paths}
+        self.raised: list[Message] = []
+        """Each exception that passed through the files, with the innermost of their frames."""
         self._known: dict[str, set[int] | None] = {}
         self._watcher = watcher
 
@@ -48,14 +53,25 @@ class Tracer:
         in_function = bool(frame.f_code.co_flags & _OPTIMIZED)
         watcher = self._watcher
 
-        def local(frame: Any, event: str, _: object) -> Any:
+        def local(frame: Any, event: str, value: Any) -> Any:
             if event == "line" and in_function:
                 seen.add(frame.f_lineno)
+            if event == "exception" and in_function:
+                self._note_raised(frame, value)
             if watcher is not None and event in ("line", "return"):
                 watcher(frame, event)
             return local
 
         return local
+
+    def _note_raised(self, frame: Any, raised: Any) -> None:
+        kind, error, _ = raised
+        message = first_line(error) if isinstance(error, BaseException) else str(error)
+        here = [frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name]
+        for known in self.raised:
+            if known["type"] == kind.__name__ and known["message"] == message:
+                return
+        self.raised.append({"type": kind.__name__, "message": message, "frames": [here]})
 
 
 def required(text: str, ranges: Sequence[Sequence[int]], replayed: Iterable[str] = ()) -> list[Range]:

@@ -1,0 +1,135 @@
+"""Scripts and functions with training loops: run with the loops cut short, on both sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.contract import Verdict, Verification
+from tests.judge_support import Case, preserves, repairs, text
+
+SCRIPT = text(
+    """
+    from torch.utils.data import DataLoader, TensorDataset
+
+    torch.manual_seed(3)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    net[0].weight = torch.full((8, 4), 0.1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    data = TensorDataset(torch.randn(64, 4), torch.randn(64, 1))
+    for epoch in range(10_000):
+        for x, y in DataLoader(data, batch_size=8, shuffle=True, num_workers=4):
+            optimizer.zero_grad()
+            loss = F.mse_loss(net(x), y)
+            loss.backward()
+            optimizer.step()
+    """
+)
+ASSIGNMENT = "net[0].weight = torch.full((8, 4), 0.1)\n"
+FIXED = SCRIPT.replace(ASSIGNMENT, "net[0].weight.data.copy_(torch.full((8, 4), 0.1))\n")
+
+
+def repaired(
+    folder: Path, before: str, after: str, finding: str, symptom: str, **more: object
+) -> Verification:
+    case = Case(folder, train=(before, after))
+    region = case.region("train.py", finding)
+    function = more.pop("function", None)
+    assert function is None or isinstance(function, str)
+    return case.verify(repairs(symptom, region, case.subject("train.py", None, function), **more))
+
+
+def preserved(folder: Path, before: str, after: str, function: str | None = None) -> Verification:
+    case = Case(folder, train=(before, after))
+    return case.verify(preserves(case.subject("train.py", None, function)))
+
+
+def test_a_copy_in_a_script(tmp_path: Path) -> None:
+    found = repaired(tmp_path, SCRIPT, FIXED, ASSIGNMENT, "TypeError", parameter="net[0].weight")
+    assert found.verdict is Verdict.REPAIRED, found.reason
+    assert found.evidence["loop"]["steps"] == 8
+    assert found.evidence["loop"]["moved"] == 4
+
+
+def test_a_wrong_copy_in_a_script(tmp_path: Path) -> None:
+    wrong = FIXED.replace(
+        "net[0].weight.data.copy_(torch.full((8, 4), 0.1))",
+        "net[0].weight.data.copy_(torch.full((8, 4), 0.2))",
+    )
+    found = repaired(tmp_path, SCRIPT, wrong, ASSIGNMENT, "TypeError", parameter="net[0].weight")
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+TRAIN = text(
+    """
+    def train(steps: int = 100_000, lr: float = 0.05):
+        net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+        net[2] = nn.Linear(8, 1)
+        optimizer.zero_grad()
+        x, y = torch.randn(16, 4), torch.randn(16, 1)
+        for step in range(steps):
+            loss = F.mse_loss(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return net
+    """
+)
+BUILD = "    optimizer = torch.optim.SGD(net.parameters(), lr=lr)\n"
+REPLACE = "    net[2] = nn.Linear(8, 1)\n"
+
+
+def test_an_optimizer_built_too_early(tmp_path: Path) -> None:
+    after = TRAIN.replace(BUILD + REPLACE, REPLACE + BUILD)
+    found = repaired(tmp_path, TRAIN, after, BUILD, "never-updated", function="train")
+    assert found.verdict is Verdict.REPAIRED, found.reason
+    assert "2 parameters never moved" in found.reason
+
+
+def test_an_optimizer_built_as_early_as_before(tmp_path: Path) -> None:
+    after = TRAIN.replace(BUILD + REPLACE, BUILD + "    net.zero_grad()\n" + REPLACE)
+    found = repaired(tmp_path, TRAIN, after, BUILD, "never-updated", function="train")
+    assert found.verdict is not Verdict.REPAIRED
+
+
+def test_a_loop_written_otherwise(tmp_path: Path) -> None:
+    after = TRAIN.replace("            loss.backward()\n", "            (loss).backward()\n")
+    found = preserved(tmp_path, TRAIN, after, "train")
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("loss.backward()", "(2 * loss).backward()"),
+        ("        optimizer.zero_grad()\n        loss", "        loss"),
+        ("lr=lr)", "lr=lr, momentum=0.1)"),
+        ("            optimizer.step()\n", "            pass\n"),
+        ("optimizer.step()", "net[0].weight.grad.neg_(); optimizer.step()"),
+    ],
+)
+def test_a_changed_loop_is_refuted(tmp_path: Path, old: str, new: str) -> None:
+    assert old in TRAIN or old.replace("    ", "", 1) in TRAIN
+    after = (
+        TRAIN.replace(old, new)
+        if old in TRAIN
+        else TRAIN.replace(old.replace("    ", "", 1), new.replace("    ", "", 1))
+    )
+    found = preserved(tmp_path, TRAIN, after, "train")
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def test_a_script_that_needs_arguments_proves_nothing(tmp_path: Path) -> None:
+    head = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--data', required=True)\nparser.parse_args()\n"
+    found = repaired(
+        tmp_path, head + SCRIPT, head + FIXED, ASSIGNMENT, "TypeError", parameter="net[0].weight"
+    )
+    assert found.verdict is Verdict.UNVERIFIED
+    assert "SystemExit" in found.reason
+
+
+def test_a_script_without_tensors_proves_nothing(tmp_path: Path) -> None:
+    found = preserved(tmp_path, "print('hello')\n", "print('hi')\n")
+    assert found.verdict is Verdict.UNVERIFIED
