@@ -1,4 +1,4 @@
-"""`preserves` for models: rewrites that change something must be refuted, and those that do not be equivalent."""
+"""`preserves` for models: what changes something must be refuted, what does not be equivalent."""
 
 from __future__ import annotations
 

@@ -49,6 +49,16 @@ BUILD = "    optimizer = torch.optim.Adam(gate.parameters(), lr=lr)\n"
 REGISTER = "    optimizer.register_step_post_hook(gate.project_parameters)\n"
 
 
+OTHER = (
+    "    other = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)\n"
+    "    other.register_step_post_hook(gate.project_parameters)\n"
+)
+OTHER_CLASS = (
+    "    for module in gate.modules():\n        if isinstance(module, nn.Conv2d):\n"
+    "            optimizer.register_step_post_hook(module.project_parameters)\n"
+)
+
+
 def train_file(*lines: str) -> str:
     return text("from net import Gate\n\n\ndef train(gate, lr):\n    pass\n") + "".join(lines)
 
@@ -112,12 +122,10 @@ def test_a_wrong_class_is_refuted(tmp_path: Path, fixed: str, check: str) -> Non
     [
         "",
         "    optimizer.register_step_pre_hook(gate.project_parameters)\n",
-        "    other = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)\n"
-        "    other.register_step_post_hook(gate.project_parameters)\n",
+        OTHER,
         "    optimizer.register_step_post_hook(gate.projekt_parameters)\n",
         "    optimizer.register_step_post_hook(Gate.project_parameters)\n",
-        "    for module in gate.modules():\n        if isinstance(module, nn.Conv2d):\n"
-        "            optimizer.register_step_post_hook(module.project_parameters)\n",
+        OTHER_CLASS,
     ],
     ids=["none", "pre", "other-optimizer", "misspelt", "unbound", "wrong-class"],
 )

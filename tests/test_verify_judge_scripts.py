@@ -95,7 +95,7 @@ def test_an_optimizer_built_as_early_as_before(tmp_path: Path) -> None:
 
 
 def test_a_loop_written_otherwise(tmp_path: Path) -> None:
-    after = TRAIN.replace("            loss.backward()\n", "            (loss).backward()\n")
+    after = TRAIN.replace("        loss.backward()\n", "        (loss).backward()\n")
     found = preserved(tmp_path, TRAIN, after, "train")
     assert found.verdict is Verdict.EQUIVALENT, found.reason
 
@@ -104,25 +104,26 @@ def test_a_loop_written_otherwise(tmp_path: Path) -> None:
     ("old", "new"),
     [
         ("loss.backward()", "(2 * loss).backward()"),
-        ("        optimizer.zero_grad()\n        loss", "        loss"),
+        ("        optimizer.zero_grad()\n        loss.backward", "        loss.backward"),
         ("lr=lr)", "lr=lr, momentum=0.1)"),
-        ("            optimizer.step()\n", "            pass\n"),
+        ("        optimizer.step()\n", "        pass\n"),
         ("optimizer.step()", "net[0].weight.grad.neg_(); optimizer.step()"),
     ],
 )
 def test_a_changed_loop_is_refuted(tmp_path: Path, old: str, new: str) -> None:
-    assert old in TRAIN or old.replace("    ", "", 1) in TRAIN
-    after = (
-        TRAIN.replace(old, new)
-        if old in TRAIN
-        else TRAIN.replace(old.replace("    ", "", 1), new.replace("    ", "", 1))
-    )
+    assert old in TRAIN
+    after = TRAIN.replace(old, new)
     found = preserved(tmp_path, TRAIN, after, "train")
     assert found.verdict is Verdict.REFUTED, found.reason
 
 
 def test_a_script_that_needs_arguments_proves_nothing(tmp_path: Path) -> None:
-    head = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--data', required=True)\nparser.parse_args()\n"
+    head = (
+        "import argparse\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--data', required=True)\n"
+        "parser.parse_args()\n"
+    )
     found = repaired(
         tmp_path, head + SCRIPT, head + FIXED, ASSIGNMENT, "TypeError", parameter="net[0].weight"
     )

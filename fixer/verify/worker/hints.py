@@ -1,4 +1,4 @@
-"""What is known about a subject before anything is guessed: its sources, its neighbours, the user's harness."""
+"""What is known about a subject before anything is guessed: sources, neighbours, the user's harness."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from .compare import Comparison, compare, chosen
+from .compare import Comparison, chosen, compare
 from .frames import Message
 from .observe import unpacked
 from .repair import blame, require_oracle, require_postcondition, require_symptom
@@ -58,7 +58,7 @@ class Target(NamedTuple):
     subject: Message
     wirings: list[int]
     stand_in: bool
-    """Whether it only stands for the model that the wirings mean, whose class is not known or not buildable."""
+    """Whether it only stands for the wired model, whose class is unknown or does not build."""
 
 
 class Trial:
@@ -110,7 +110,8 @@ class Trial:
         except CannotBuild as failure:
             if target.subject["class_name"] == self._subject["class_name"]:
                 raise
-            note = f"{_named(target.subject)} could not be built ({failure}); {_named(self._subject)} stood for it"
+            own = _named(self._subject)
+            note = f"{_named(target.subject)} could not be built ({failure}); {own} stood for it"
             self.evidence.setdefault("notes", []).append(note)
             return prove(Target(self._subject, target.wirings, stand_in=True))
 
@@ -296,9 +297,10 @@ class Trial:
 
     def _require_reached(self, side: str, ran: Side) -> None:
         """A harness that never executes the changed lines proves nothing."""
+        other = self._job["overlay"]["after" if side == "before" else "before"]
         for path, ranges in self._contract["changed_lines"][side].items():
             replayed = [w["function"] for w in self._contract["wiring"] if w["path"] == path]
-            wanted = required(self._job["overlay"][side][path], ranges, replayed)
+            wanted = required(self._job["overlay"][side][path], ranges, other[path], replayed)
             left = missed(wanted, ran.executed(path))
             if left:
                 text = "original" if side == "before" else "fixed code"

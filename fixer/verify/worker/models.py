@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,6 +52,10 @@ def author_constraint(job: Message) -> Constraint:
     projection = job["contract"]["projection"]
     module = overlay.load(projection["path"], wanted=[projection["class_name"].split(".")[0]])
     return Constraint(projection["statements"], vars(module), projection["path"])
+
+
+def _backward(loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 class ModelRecord:
@@ -131,11 +136,12 @@ class ModelRecord:
                 self.facts["finite"] = True
             if run.trainable:
                 assert run.loss is not None
-                run.loss.backward()
+                _backward(run.loss)
                 self.facts["trainable"] = True
             self.recorder.note_all(check, f"{label} gradient of", gradients(parameters(module)))
             self.recorder.note_all(check, f"{label} gradient of input", gradients(run.inputs))
             self.recorder.note_all(check, f"{label} afterwards", parameters(module) + buffers(module))
+            self.recorder.note(check, f"{label} modes afterwards", [m.training for m in module.modules()])
             self._note_reach(module, run.inputs)
 
     def _note_reach(self, module: nn.Module, inputs: Any) -> None:
@@ -202,16 +208,15 @@ class ModelRecord:
         return checkpoint
 
     def _trajectories(self) -> None:
-        steps = self.job["steps"]
-        for wiring in self.wirings or [None]:
+        wirings: list[Message | None] = [*self.wirings] or [None]
+        if "steps" not in self.settings:
+            self.settings["steps"] = self._affordable_steps(3 * len(wirings))
+        for wiring in wirings:
             rates = [self.settings["rate"]] if "rate" in self.settings else list(_RATES)
             for rate in rates:
-                kept = [
-                    len(entries) for entries in (self.recorder.entries, self.constraint.entries, self.raw)
-                ]
+                kept = [len(e) for e in (self.recorder.entries, self.constraint.entries, self.raw)]
                 trial = [
-                    self._trajectory(name, make, wiring, steps)
-                    for name, make in plain_optimizers(rate).items()
+                    self._trajectory(name, make, wiring) for name, make in plain_optimizers(rate).items()
                 ]
                 if all(t["finite"] for t in trial) or rate == rates[-1]:
                     self.settings["rate"] = rate
@@ -219,14 +224,25 @@ class ModelRecord:
                     break
                 del self.recorder.entries[kept[0] :], self.constraint.entries[kept[1] :], self.raw[kept[2] :]
             if wiring is not None and wiring["kind"] == "construction":
-                self.facts["trajectories"].append(self._trajectory("", None, wiring, steps))
+                self.facts["trajectories"].append(self._trajectory("", None, wiring))
+
+    def _affordable_steps(self, trajectories: int) -> int:
+        """As many steps as were asked for, fewer if the model is too slow for that."""
+        module = self.bench.build()
+        started = time.monotonic()
+        run = self.bench.call(module, 0)
+        if run.loss is not None and run.trainable:
+            _backward(run.loss)
+        seconds = time.monotonic() - started
+        affordable = int(self.job["budget"] / 6 / trajectories / max(seconds, 1e-6))
+        asked: int = self.job["steps"]
+        return max(2, min(asked, affordable))
 
     def _trajectory(
         self,
         name: str,
         make: Callable[[Any], Optimizer] | None,
         wiring: Message | None,
-        steps: int,
     ) -> Message:
         """Train for some steps under one optimizer; a wiring is replayed as it stands on this side."""
         place = "" if wiring is None else f" at {wiring['path']}:{wiring['function'] or 'module level'}"
@@ -238,6 +254,7 @@ class ModelRecord:
             "finite": True,
             "binding": 0,
             "hooks": 0,
+            "moved": [],
         }
         with self._phase(f"training under {label}"):
             module = self.bench.build()
@@ -248,7 +265,7 @@ class ModelRecord:
             raw: list[Message] = []
             if self.projection is not None and self.side == "after":
                 first_post_hook(optimizer, lambda: raw.append(self._instances(module)))
-            for index in range(steps):
+            for index in range(self.settings["steps"]):
                 self._train_step(module, optimizer, step, f"training under {label}", index, facts)
                 if raw:
                     facts["binding"] += self._note_constraint(module, raw.pop(), label, index)
@@ -275,7 +292,6 @@ class ModelRecord:
         built = region.build(module)
         facts["hooks"] = len(built._optimizer_step_post_hooks)
         if make is None:
-            facts["class"] = type(built).__name__
             return built, built.step
         optimizer = make(held_parameters(built))
         transfer_hooks(built, optimizer)
@@ -287,10 +303,10 @@ class ModelRecord:
         optimizer.zero_grad(set_to_none=True)
         run = self.bench.call(module, 100 + index)
         assert run.loss is not None
-        run.loss.backward()
+        _backward(run.loss)
         loss = float(run.loss.detach())
         facts["losses"].append(loss)
-        facts["finite"] = facts["finite"] and abs(loss) < 1e12
+        facts["finite"] &= abs(loss) < 1e12
         self.recorder.note(check, f"step {index} loss", run.loss)
         self.recorder.note_all(check, f"step {index} gradient of", gradients(parameters(module)))
         if self.projection is not None:  # the original's parameters are in range only once forward has run

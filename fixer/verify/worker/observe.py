@@ -104,7 +104,7 @@ def digest(tensor: Tensor) -> list[Any]:
 def error_facts(error: BaseException) -> dict[str, Any]:
     """An exception as plain data; the innermost frame comes last."""
     frames = [[f.filename, f.lineno, f.name] for f in traceback.extract_tb(error.__traceback__)]
-    facts = {"type": type(error).__name__, "message": first_line(error), "frames": frames}
+    facts: dict[str, Any] = {"type": type(error).__name__, "message": first_line(error), "frames": frames}
     if error.__cause__ is not None:
         facts["cause"] = error_facts(error.__cause__)
     return facts

@@ -34,13 +34,20 @@ def directional(bench: Bench) -> Message:
     The answer says whether it `ran` (else the `reason`) and in which precision, whether the two agree, both
     slopes, and where the model stops gradients on purpose.
     """
-    reasons = []
+    answers = []
     for precision in _PRECISIONS:
-        try:
-            return _Oracle(bench, precision).ask()
-        except Exception as error:  # whatever the target's code raises here is a reason, not a failure
-            reasons.append(f"{_name(precision)}: {type(error).__name__}: {first_line(error)}")
-    return {"ran": False, "reason": "; ".join(reasons)}
+        answers.append(_asked(bench, precision))
+        if answers[-1]["ran"]:
+            return answers[-1]
+    return {"ran": False, "reason": "; ".join(answer["reason"] for answer in answers)}
+
+
+def _asked(bench: Bench, precision: _Precision) -> Message:
+    try:
+        return _Oracle(bench, precision).ask()
+    except Exception as error:  # whatever the target's code raises here is a reason, not a failure
+        reason = f"{_name(precision)}: {type(error).__name__}: {first_line(error)}"
+        return {"ran": False, "reason": reason}
 
 
 def _name(precision: _Precision) -> str:
@@ -91,9 +98,10 @@ class _Oracle:
         return None
 
     def _cuts(self) -> list[str]:
-        with _Cuts() as found:
+        cuts = _Cuts()
+        with cuts:
             self._bench.call(self._module, 0, self._dtype)
-        return found.names
+        return cuts.names
 
     def _at_point(self, point: int) -> Message:
         saved = state(self._module)
@@ -108,7 +116,7 @@ class _Oracle:
         leaves = self._leaves([tensor for _, tensor in parameters(self._module) + run.inputs])
         start = [leaf.detach().clone() for leaf in leaves]
         assert run.loss is not None
-        slopes = torch.autograd.grad(run.loss, leaves, allow_unused=True)
+        slopes: Sequence[Tensor | None] = torch.autograd.grad(run.loss, leaves, allow_unused=True)
         directions = [_random_like(leaf, jitter) * max(1e-3, _size(leaf)) for leaf in leaves]
         terms = [g * d for g, d in zip(slopes, directions) if g is not None]
         slope = sum(float(term.sum()) for term in terms)
@@ -145,13 +153,14 @@ def _random_like(tensor: Tensor, generator: torch.Generator) -> Tensor:
 
 def _size(tensor: Tensor) -> float:
     """The root mean square of a tensor's entries."""
-    return float(tensor.detach().norm()) / max(1, tensor.numel()) ** 0.5
+    return float(tensor.detach().square().mean().sqrt()) if tensor.numel() else 0.0
 
 
 def _stops(run: Run, cuts: list[str]) -> list[str]:
     """The operations by which the model keeps gradients from flowing where its values flow."""
     found = set(cuts)
-    seen, waiting = set(), [output.grad_fn for _, output in run.outputs]
+    seen: set[Any] = set()
+    waiting: list[Any] = [output.grad_fn for _, output in run.outputs]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
@@ -179,11 +188,8 @@ class _Cuts(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-_CUTTING: dict[Any, str] = {
-    Tensor.detach: "detach",
-    Tensor.detach_: "detach_",
-    Tensor.data.__get__: "data",
-}
+_DATA: Any = Tensor.data  # a property of the class
+_CUTTING = {Tensor.detach: "detach", Tensor.detach_: "detach_", _DATA.__get__: "data"}
 
 
 class Constraint:
@@ -226,8 +232,11 @@ class _Assignments(ast.NodeTransformer):
 def assign(owner: Any, name: str, value: Any) -> None:
     """Set an attribute; a tensor meant for a parameter is copied into it."""
     current = owner if name == "data" and isinstance(owner, Tensor) else getattr(owner, name, None)
-    is_parameter = isinstance(current, nn.Parameter)
-    if is_parameter and isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+    if (
+        isinstance(current, nn.Parameter)
+        and isinstance(value, Tensor)
+        and not isinstance(value, nn.Parameter)
+    ):
         if current.shape != value.shape:
             raise ValueError(
                 f"the value for {name} has shape {tuple(value.shape)}, not {tuple(current.shape)}"

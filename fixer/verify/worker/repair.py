@@ -84,28 +84,25 @@ def require_postcondition(before: Side, after: Side) -> Message:
                 )
         for shape in facts["copied_shapes"]:
             if shape != facts["shape"]:
-                raise Refuted(
-                    f"a value of shape {tuple(shape)} is broadcast into a parameter of {tuple(facts['shape'])}",
-                    {"check": "the copied value's shape", "before": shape, "after": facts["shape"]},
-                )
-    meant = [value for value in (*before.rejected, *before.watched) if value is not None]
-    if not meant:
-        raise Unverified("the value that the original assigns could not be seen")
+                raise _broadcast(shape, facts["shape"])
+    meant = next((value for value in (*before.rejected, *before.watched) if value is not None), None)
     value = after.watched[0]
-    if list(meant[0].shape) != list(value.shape):
-        raise Refuted(
-            f"a value of shape {tuple(meant[0].shape)} is broadcast into a parameter of {tuple(value.shape)}",
-            {
-                "check": "the assigned value's shape",
-                "before": list(meant[0].shape),
-                "after": list(value.shape),
-            },
-        )
+    if meant is None or value is None:
+        raise Unverified("the value that the original assigns could not be seen")
+    if meant.shape != value.shape:
+        raise _broadcast(list(meant.shape), list(value.shape))
     name = "the parameter's value after the assignment"
-    found = compare([(name, "value", meant[0].to(value.dtype))], [(name, "value", value)])
+    found = compare([(name, "value", meant.to(value.dtype))], [(name, "value", value)])
     if found.difference is not None:
         raise Refuted("the parameter does not hold the assigned value", found.difference)
     return {"assignments": len(seen), "same_object": True, "same_storage": True, "shape": list(value.shape)}
+
+
+def _broadcast(value: list[int], parameter: list[int]) -> Refuted:
+    return Refuted(
+        f"a value of shape {tuple(value)} is broadcast into a parameter of {tuple(parameter)}",
+        {"check": "the assigned value's shape", "before": value, "after": parameter},
+    )
 
 
 def require_oracle(contract: Message, after: Side) -> None:
@@ -114,13 +111,14 @@ def require_oracle(contract: Message, after: Side) -> None:
     oracle = facts["oracle"]
     if oracle["ran"] and not oracle["agrees"]:
         if oracle["stops"] and contract["symptom"] != "gradient":
+            stop = oracle["stops"][0]
             raise Unverified(
-                f"the gradient is not that of the output, but the model stops it on purpose ({oracle['stops'][0]})"
+                f"gradients are not those of the output: the model stops them on purpose ({stop})"
             )
         raise Refuted(
             "the gradient disagrees with finite differences",
             {
-                "check": "directional derivative in float64",
+                "check": f"directional derivative in {oracle['precision']}",
                 "before": oracle["numeric"],
                 "after": oracle["autograd"],
                 "max_rel": oracle["relative"],

@@ -94,7 +94,7 @@ class Loop:
 
         def watched_backward(tensor: Tensor, *args: Any, **kwargs: Any) -> None:
             loop.on_backward(tensor)
-            backward(tensor, *args, **kwargs)
+            backward(tensor, *args, **kwargs)  # type: ignore[no-untyped-call]
 
         def watched_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             init(optimizer, *args, **kwargs)
@@ -111,7 +111,7 @@ class Loop:
 
         torch.Tensor.backward = watched_backward  # type: ignore[assignment, method-assign]
         Optimizer.__init__ = watched_init  # type: ignore[assignment, method-assign]
-        DataLoader.__init__ = single_process  # type: ignore[assignment, method-assign]
+        DataLoader.__init__ = single_process  # type: ignore[method-assign]
         previous = signal.getsignal(signal.SIGALRM)
         if seconds:
             signal.signal(signal.SIGALRM, out_of_time)

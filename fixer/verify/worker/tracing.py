@@ -74,22 +74,24 @@ class Tracer:
         self.raised.append({"type": kind.__name__, "message": message, "frames": [here]})
 
 
-def required(text: str, ranges: Sequence[Sequence[int]], replayed: Iterable[str] = ()) -> list[Range]:
+def required(
+    text: str, ranges: Sequence[Sequence[int]], other: str, replayed: Iterable[str] = ()
+) -> list[Range]:
     """The changed ranges that a harness has to reach: those that hold a statement inside a function.
 
-    Left out are functions that come or go as a whole (whoever calls them shows in other checks), and the
-    functions named in `replayed`, whose changed statements are executed on their own.
+    Left out are functions that the `other` text does not have (whoever calls them shows in other checks), and
+    those named in `replayed`, whose changed statements are executed on their own.
     """
+    there = {name for name, _ in _functions(ast.parse(other))}
     wanted: list[Range] = []
-    for path, function, outer in _functions(ast.parse(text)):
-        if path in replayed or any(_touches((f.lineno, f.body[0].lineno - 1), ranges) for f in outer):
+    for name, function in _functions(ast.parse(text)):
+        if name in replayed or name not in there:
             continue
         for statement in _own_statements(function):
-            span = _header(statement)
             wanted += [
                 (max(r[0], function.lineno), min(r[1], function.end_lineno))
                 for r in ranges
-                if _touches(span, [r])
+                if _touches(_header(statement), r)
             ]
     return sorted(set(wanted))
 
@@ -100,22 +102,18 @@ def missed(wanted: Iterable[Range], executed: Iterable[int]) -> list[Range]:
     return [(first, last) for first, last in wanted if not lines.intersection(range(first, last + 1))]
 
 
-def _functions(tree: ast.Module) -> list[tuple[str, Any, list[Any]]]:
-    """Every function with its qualified name and the functions around it, itself included."""
-    found: list[tuple[str, Any, list[Any]]] = []
+def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
+    """Every function with its qualified name."""
+    found: list[tuple[str, Any]] = []
 
-    def visit(node: ast.AST, names: list[str], outer: list[Any]) -> None:
+    def visit(node: ast.AST, names: list[str]) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                chain = [*outer, child]
-                found.append((".".join([*names, child.name]), child, chain))
-                visit(child, [*names, child.name], chain)
-            elif isinstance(child, ast.ClassDef):
-                visit(child, [*names, child.name], outer)
-            else:
-                visit(child, names, outer)
+                found.append((".".join([*names, child.name]), child))
+            inner = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+            visit(child, [*names, child.name] if inner else names)  # type: ignore[attr-defined]
 
-    visit(tree, [], [])
+    visit(tree, [])
     return found
 
 
@@ -150,5 +148,5 @@ def _header(node: ast.stmt) -> Range:
     return node.lineno, max(node.lineno, last or node.lineno)
 
 
-def _touches(span: Range, ranges: Sequence[Sequence[int]]) -> bool:
-    return any(r[0] <= span[1] and span[0] <= r[1] for r in ranges)
+def _touches(span: Range, other: Sequence[int]) -> bool:
+    return other[0] <= span[1] and span[0] <= other[1]

@@ -26,45 +26,48 @@ class WiringError(Exception):
 class Stub(float):
     """A number whose attributes, items and calls are such numbers again."""
 
-    def __new__(cls, value: float = 0.01) -> Stub:
-        return float.__new__(cls, value)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Stub(0.0) if name in _OFF else Stub()
+        return _stub(name)
 
-    def __getitem__(self, key: object) -> Any:
-        return Stub()
+    def __getitem__(self, _: object) -> Any:
+        return _stub()
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
-        return Stub()
+    def __call__(self, *_: object, **__: object) -> Any:
+        """Answer with another number."""
+        return _stub()
 
-    def step(self, optimizer: object = None, *args: object, **kwargs: object) -> Any:
+    def step(self, optimizer: object = None, *_: object, **__: object) -> Any:
         """Step an optimizer that is handed over, as a gradient scaler does."""
-        return optimizer.step() if isinstance(optimizer, Optimizer) else Stub()
+        return optimizer.step() if isinstance(optimizer, Optimizer) else _stub()
 
 
 class Holder(Stub):
     """Stands for the object through which a region reaches the model, as in ``self.net``."""
 
-    def __new__(cls, model: nn.Module) -> Holder:
-        return float.__new__(cls, 0.01)
-
-    def __init__(self, model: nn.Module) -> None:
-        self.__dict__["_fallback"] = model
-
     def __getattr__(self, name: str) -> Any:
-        fallback = self.__dict__["_fallback"]
-        if not name.startswith("__") and hasattr(fallback, name):
-            return getattr(fallback, name)
+        model = self.__dict__["_model"]
+        if not name.startswith("__") and hasattr(model, name):
+            return getattr(model, name)
         return super().__getattr__(name)
 
-    def __getitem__(self, key: object) -> Any:
-        return self.__dict__.get("_item", self.__dict__["_fallback"])
+    def __getitem__(self, _: object) -> Any:
+        return self.__dict__.get("_item", self.__dict__["_model"])
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
-        return self.__dict__.get("_result", self.__dict__["_fallback"])
+    def __call__(self, *_: object, **__: object) -> Any:
+        """Answer with what the expression says is called for."""
+        return self.__dict__.get("_result", self.__dict__["_model"])
+
+
+def _stub(name: str = "") -> Stub:
+    return Stub(0.0 if name in _OFF else 0.01)
+
+
+def _holder(model: nn.Module, **attributes: Any) -> Holder:
+    holder = Holder(0.01)
+    holder.__dict__.update(attributes, _model=model)
+    return holder
 
 
 class Region:
@@ -120,25 +123,24 @@ class Region:
         namespace = dict(self._globals)
         _bind(self._wiring["model"], model, model, namespace)
         if self._stand_in and namespace.get("self") is model:
-            namespace["self"] = Holder(model)  # the real owner has attributes that the stand-in lacks
+            namespace["self"] = _holder(model)  # the real owner has attributes that the stand-in lacks
         for name in self._free - set(namespace):
             if not hasattr(builtins, name):
-                namespace[name] = Stub(0.0) if name in _OFF else Stub()
+                namespace[name] = _stub(name)
         return namespace
 
 
-def transfer_hooks(source: Optimizer, target: Optimizer) -> int:
-    """Register the post-step hooks of one optimizer on another, in order; how many there were."""
-    hooks = list(source._optimizer_step_post_hooks.values())
-    for hook in hooks:
+def transfer_hooks(source: Optimizer, target: Optimizer) -> None:
+    """Register the post-step hooks of one optimizer on another, in order."""
+    for hook in source._optimizer_step_post_hooks.values():
         target.register_step_post_hook(hook)
-    return len(hooks)
 
 
 def first_post_hook(optimizer: Optimizer, hook: Callable[[], None]) -> None:
     """Call `hook` right after the raw update, ahead of the hooks that are there already."""
     handle = optimizer.register_step_post_hook(lambda *_: hook())
-    optimizer._optimizer_step_post_hooks.move_to_end(handle.id, last=False)
+    hooks: Any = optimizer._optimizer_step_post_hooks  # an OrderedDict
+    hooks.move_to_end(handle.id, last=False)
 
 
 def held_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
@@ -163,37 +165,22 @@ class _Returns(ast.NodeTransformer):
 
 
 def _bind(expression: str, value: Any, model: nn.Module, namespace: dict[str, Any]) -> None:
-    """Make `expression` evaluate to `value`; what is already bound on the way is kept."""
-    node = ast.parse(expression.strip(), mode="eval").body
+    """Make `expression` evaluate to `value`; an object that is bound already gets an attribute."""
+    node: Any = ast.parse(expression.strip(), mode="eval").body
     while not isinstance(node, ast.Name):
         if isinstance(node, ast.Attribute):
-            root = _root(node)
-            existing = namespace.get(root)
-            if isinstance(node.value, ast.Name) and isinstance(existing, (Holder, nn.Module)):
+            existing = namespace.get(node.value.id) if isinstance(node.value, ast.Name) else None
+            if isinstance(existing, (Holder, nn.Module)):
                 setattr(existing, node.attr, value)
                 return
-            holder = Holder(model)
-            holder.__dict__[node.attr] = value
-            node = node.value
+            node, value = node.value, _holder(model, **{node.attr: value})
         elif isinstance(node, ast.Subscript):
-            holder = Holder(model)
-            holder.__dict__["_item"] = value
-            node = node.value
+            node, value = node.value, _holder(model, _item=value)
         elif isinstance(node, ast.Call):
-            holder = Holder(model)
-            holder.__dict__["_result"] = value
-            node = node.func
+            node, value = node.func, _holder(model, _result=value)
         else:
             raise WiringError(f"cannot bind {expression}")
-        value = holder
     namespace[node.id] = value
-
-
-def _root(node: ast.expr) -> str | None:
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name):
-            return child.id
-    return None
 
 
 def _evaluate(expression: str, namespace: dict[str, Any]) -> Any:
