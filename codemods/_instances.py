@@ -255,7 +255,17 @@ def _string_reach(instances: Instances, file: File, node: ast.Constant, method: 
             return Reach.NEVER
         case ast.Expr() | ast.Compare() | ast.JoinedStr() | ast.MatchValue():
             return Reach.NEVER
-    return Reach.POSSIBLE
+    return Reach.LIKELY if _looks_up_names(file) else Reach.POSSIBLE
+
+
+def _looks_up_names(file: File) -> bool:
+    """Whether a file calls ``getattr(module, name)`` with names that it computes."""
+    return any(
+        isinstance(node, ast.Call)
+        and dotted(node.func) == "getattr"
+        and not (len(node.args) > 1 and isinstance(node.args[1], ast.Constant))
+        for node in ast.walk(file.tree)
+    )
 
 
 def _in_family_body(instances: Instances, file: File, node: ast.Name) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted, is_parameter
-from fixer.facts.kinds import UNKNOWN, ModuleKind, options
+from fixer.facts.kinds import UNKNOWN, ModuleKind, is_tensor_like, options
 from fixer.facts.torch_facts import torch_facts
 
-from ._instances import Instances
+from ._instances import Instances, enclosing_self
 
 _CONSTRUCTORS = ("__init__", "reset_parameters")
 _STATE_METHODS = frozenset(
@@ -216,4 +216,19 @@ def _pure_call(project: Project, file: File, call: ast.Call) -> bool:
         )
     if isinstance(call.func, ast.Name):
         return call.func.id in _PURE_BUILTINS
-    return last in facts.methods or last in _PURE_METHODS
+    return (last in facts.methods or last in _PURE_METHODS) and not _on_unknown_member(
+        project, file, call.func
+    )
+
+
+def _on_unknown_member(project: Project, file: File, function: ast.expr) -> bool:
+    """Whether a method of `self`, or of a member that may be a layer, is called: ``self.norm(x)``."""
+    receiver = function.value if isinstance(function, ast.Attribute) else function
+    root = receiver
+    while isinstance(root, (ast.Attribute, ast.Subscript)):
+        root = root.value
+    if enclosing_self(file, root) is None:
+        return False
+    flow = project.flow(file, file.function(function) or file.tree)
+    kind = flow.kind(receiver) if flow else UNKNOWN
+    return kind == UNKNOWN or not is_tensor_like(kind)

@@ -246,9 +246,7 @@ def _fix(instances: Instances, method: Function) -> Fix:
     _remove(rewrite, instances.project, [removal for found in stored.values() for removal in found])
     message = "Delete `backward`"
     if stored:
-        names = [f"`self.{name}`" for name in stored]
-        listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-        message += f" and {listed}, stored only for it"
+        message += " and what only it reads: " + ", ".join(f"`self.{name}`" for name in stored)
     subjects = (cls, *_owners(instances))
     contract = Contract(
         Promise.PRESERVES, tuple(Subject(subject.file.path, subject.symbol.name) for subject in subjects)

@@ -143,6 +143,13 @@ def test_called_without_arguments_by_anything() -> None:
     unchanged({"net.py": module(backward), "train.py": "def train(loss):\n    loss.backward()\n"})
 
 
+def test_string_where_names_are_looked_up() -> None:
+    code = (
+        "def run(net, *args):\n    for name in ('forward', 'backward'):\n        getattr(net, name)(*args)\n"
+    )
+    unchanged({"net.py": DEAD, "run.py": code})
+
+
 def test_alias_in_the_class() -> None:
     unchanged(module("def backward(self, g):\n    return g\n\npropagate = backward"))
 
@@ -342,6 +349,8 @@ def test_stored_only_for_it(before: str, after: str) -> None:
         "self.x = nn.functional.dropout(x); return x",
         "self.x = x.add_(1); return x",
         "self.x = log(x); return x",
+        "self.x = self.norm(x); return x",
+        "self.x = self.layers[0].sum(x); return x",
         "self.x = self.weight; return x",
         "self.x, y = x, x; return y",
         "self.x = x; del self.x; return x",

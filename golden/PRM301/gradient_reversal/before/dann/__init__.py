@@ -1,0 +1,3 @@
+from .model import DomainClassifier
+
+__all__ = ["DomainClassifier"]

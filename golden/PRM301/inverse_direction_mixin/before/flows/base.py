@@ -1,0 +1,3 @@
+class Invertible:
+    def sample(self, noise):
+        return self.backward(noise)

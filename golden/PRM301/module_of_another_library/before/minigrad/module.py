@@ -1,0 +1,6 @@
+class Module:
+    def parameters(self):
+        return []
+
+    def __call__(self, *args):
+        return self.forward(*args)

@@ -1,0 +1,16 @@
+import torch
+from torch import nn
+
+
+class HighwayGate(nn.Module):
+    """Mixes a transformed input with the input itself."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.project = nn.Linear(width, width)
+        self.transform = nn.Linear(width, width)
+
+    def forward(self, x):
+        gate = torch.sigmoid(self.project(x))
+        mixed = gate * torch.relu(self.transform(x)) + (1 - gate) * x
+        return mixed
