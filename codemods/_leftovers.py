@@ -216,9 +216,8 @@ def _pure_call(project: Project, file: File, call: ast.Call) -> bool:
         )
     if isinstance(call.func, ast.Name):
         return call.func.id in _PURE_BUILTINS
-    return (last in facts.methods or last in _PURE_METHODS) and not _on_unknown_member(
-        project, file, call.func
-    )
+    known = last in facts.methods or last in _PURE_METHODS
+    return known and not _on_unknown_member(project, file, call.func)
 
 
 def _on_unknown_member(project: Project, file: File, function: ast.expr) -> bool:

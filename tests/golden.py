@@ -7,7 +7,7 @@ A case is a folder ``golden/CODE/name/``; only the rule ``CODE`` runs. It holds
 ``after/``
     the files of it that the run changes, as they come out; no such folder where nothing changes.
 ``case.toml``
-    ``summary``: one sentence on what the case shows; ``unsafe = true`` runs with ``--unsafe-fixes``; then one
+    ``summary``: a line on what the case shows; ``unsafe = true`` runs with ``--unsafe-fixes``; then one
     ``[[finding]]`` for each reported finding, in the order of the report, with
 
     - ``code``, ``file`` (below ``before/``) and ``line`` as reported: in the original for what was fixed, in
@@ -16,8 +16,8 @@ A case is a folder ``golden/CODE/name/``; only the rule ``CODE`` runs. It holds
     - ``verdict``: ``equivalent``, ``repaired``, ``refuted``, ``unverified``, or ``none`` if nothing was run.
 
 To add one, write ``before/`` and the ``summary``, then run
-``python -m tests.golden regenerate [CODE[/name]]``, which writes ``after/`` and the findings, and review what it
-wrote: ``git diff golden``.
+``python -m tests.golden regenerate [CODE[/name]]``, which writes ``after/`` and the findings, and review what
+it wrote: ``git diff golden``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Case:
     @property
     def document(self) -> dict[str, Any]:
         """What `case.toml` says."""
-        return tomllib.loads(self._toml.read_text("utf-8"))
+        document: dict[str, Any] = tomllib.loads(self._toml.read_text("utf-8"))
+        return document
 
     @property
     def before(self) -> Tree:

@@ -144,9 +144,7 @@ def test_called_without_arguments_by_anything() -> None:
 
 
 def test_string_where_names_are_looked_up() -> None:
-    code = (
-        "def run(net, *args):\n    for name in ('forward', 'backward'):\n        getattr(net, name)(*args)\n"
-    )
+    code = "def run(net, x):\n    for name in ('forward', 'backward'):\n        getattr(net, name)(x)\n"
     unchanged({"net.py": DEAD, "run.py": code})
 
 
