@@ -35,6 +35,7 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     (r"to be: \[(\d+), (\d+)\] but got: \[(\d+), (\d+)\]", ((3, 1), (4, 2), (1, 3), (2, 4))),
     (r"expanded size of the tensor \((\d+)\) must match the existing size \((\d+)\)", ((2, 1), (1, 2))),
     (r"size mismatch, got input \(\d+\), mat \(\d+x(\d+)\), vec \((\d+)\)", ((1, 2), (2, 1))),
+    (r"Shape mismatch, (\d+) != (\d+)", ((1, 2), (2, 1))),
     (r"size of tensor a \((\d+)\) .* b \((\d+)\)", ((1, 2), (2, 1))),
     (r"[Ee]xpected \D{0,40}(\d+)\D{1,40}got \D{0,40}(\d+)", ((2, 1),)),
 )
@@ -69,8 +70,19 @@ def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
         if match:
             yield from ((int(match[seen]), int(match[wanted])) for seen, wanted in orders)
             break
+    yield from _from_division(message)
     yield from _from_lists(message)
     yield from _from_guard(failure, sources)
+
+
+def _from_division(message: str) -> Iterator[tuple[int, int]]:
+    """Yield the multiples next to a size that does not divide into chunks."""
+    match = re.search(r"divide axis of length (\d+) in chunks of (\d+)", message)
+    if match:
+        size, chunk = int(match[1]), int(match[2])
+        yield from (
+            (size, multiple) for multiple in (size - size % chunk, size - size % chunk + chunk) if multiple
+        )
 
 
 def _from_lists(message: str) -> Iterator[tuple[int, int]]:

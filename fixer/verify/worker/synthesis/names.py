@@ -54,7 +54,7 @@ _INTEGERS = (
     (
         r"dim|size|width|channel|hidden|feature|feat|planes|units|embed|emb|latent|filters|maps|^n[fzc]$|^ng?f$|^ndf$"
         r"|^d_|_d$|^in_|^out_|^c\d?$|^ch|inp|oup|^cin$|^cout$|input|output|^in$|^out$|neurons|inner|mlp|ffn?|bottleneck"
-        r"|^d$|^e$|z$|code|proj|^base$|^nc$|^c_",
+        r"|^d$|^e$|z$|code|proj|^base$|^nc$|^c_|normalized",
         WIDTH,
     ),
     (r"num|^n_|count|^n$", 4),

@@ -200,7 +200,7 @@ def attempt(
 
     handle = nn.modules.module.register_module_forward_pre_hook(count)
     try:
-        with quiet(), limited(deadline - time.monotonic()):
+        with quiet(), torch.enable_grad(), limited(deadline - time.monotonic()):
             seed_everything(0)
             return Attempt(function(), None)
     except (Exception, SystemExit, _OutOfTimeError) as error:

@@ -13,7 +13,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -169,7 +169,7 @@ def _shrunk(spec: Spec, factor: int) -> Spec:
 _KINDS = (
     (r"extend should be called with an iterable", ("modules",)),
     (
-        r"is not (iterable|subscriptable)|has no len|must be (a )?(list|tuple|sequence|iterable)"
+        r"is not (iterable|subscriptable)|has no len|(must|needs to|should) be (a )?(list|tuple|sequence|iterable)"
         r"|cannot unpack|argument after \* must",
         ("list", "modules", "namespace"),
     ),
@@ -195,7 +195,7 @@ _KINDS = (
 
 def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """An argument of the wrong kind: the message says what was asked of it."""
-    if not isinstance(failure.error, (TypeError, AttributeError, ValueError)):
+    if not isinstance(failure.error, (TypeError, AttributeError, ValueError, AssertionError)):
         return
     suspects = _suspects(failure, state, plan)[:4]
     attribute = re.search(r"object has no attribute '(\w+)'", failure.message)

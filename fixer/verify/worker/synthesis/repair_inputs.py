@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import inputs, mismatch, repair_shapes, repair_types, shapes, specs
+from . import inputs, mismatch, names, repair_shapes, repair_types, shapes, specs
 from .arguments import ABSENT, without_absent
 from .case import Case
 
@@ -46,29 +46,58 @@ def _entry(key: str) -> list[Spec]:
     return [*inputs.by_name(key), *(specs.tensor(shapes.plain(rank)) for rank in (2, 3, 4))]
 
 
-def _wrong_container(case: Case) -> Iterator[State]:
-    """An object, a batch or a list where a tensor was given."""
+def _as_object(case: Case, _name: str) -> Iterator[Spec]:
     attribute = re.search(r"'Tensor' object has no attribute '(\w+)'", case.message)
-    by_key = re.search(
-        r"got 'str'|only integers, slices|indices must be integers|new\(\): invalid data type", case.message
-    )
-    for name in case.blamed if attribute or by_key else ():
-        if attribute and attribute[1] not in ("keys", "items", "values", "get"):
-            yield {**case.state, name: specs.namespace({attribute[1]: _entry(attribute[1])[0]})}
-        yield {**case.state, name: specs.namespace()}
-    listed = r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|has no attribute '(append|pop)'|IndexError"
-    for name in case.blamed if re.search(listed, case.message) else ():
-        if specs.is_tensor(case.state[name]):
-            yield from (
-                {**case.state, name: specs.sequence("list", [case.state[name]] * count)}
-                for count in (2, 3, 4)
-            )
-    if re.search(r"'?\b(list|tuple|int|bool|float|str|dict|Namespace)\b'?", case.message):
-        for name in case.blamed:
-            if not specs.is_tensor(case.state[name]):
-                yield from (
-                    {**case.state, name: spec} for spec in case.probe.guesses(name) if specs.is_tensor(spec)
-                )
+    if attribute and attribute[1] not in ("keys", "items", "values", "get"):
+        yield specs.namespace({attribute[1]: _entry(attribute[1])[0]})
+    yield specs.namespace()
+
+
+def _as_list(case: Case, name: str) -> Iterator[Spec]:
+    item = case.state[name] if specs.is_tensor(case.state[name]) else specs.tensor(shapes.plain(2))
+    yield from (specs.sequence("list", [item] * count) for count in (2, 3, 4))
+
+
+def _as_sizes(_case: Case, name: str) -> Iterator[Spec]:
+    numbers = ([names.SIDE, names.SIDE], [4, 4], [names.BATCH, names.WIDTH], [2, 2, 2])
+    yield from (specs.sequence("tuple", [specs.literal(item) for item in sizes]) for sizes in numbers)
+    yield specs.sequence("list", [specs.tensor(shapes.plain(4))] * 2)
+
+
+def _as_callable(_case: Case, _name: str) -> Iterator[Spec]:
+    yield specs.helper("PassThrough")
+
+
+def _as_tensor(case: Case, name: str) -> Iterator[Spec]:
+    if not specs.is_tensor(case.state[name]):
+        yield from (spec for spec in case.probe.guesses(name) if specs.is_tensor(spec))
+
+
+# What an error says about the container that was given, and what to give instead.
+_CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
+    (
+        r"'Tensor' object has no attribute|got 'str'|only integers, slices|indices must be integers",
+        _as_object,
+    ),
+    (r"must be a mapping|invalid data type", _as_object),
+    (r"'(Tensor|int|float|NoneType|Namespace|str)' object is not callable", _as_callable),
+    (
+        r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'|IndexError",
+        _as_list,
+    ),
+    (
+        r"has no len|'(int|float|bool)' object is not (iterable|subscriptable)|must be (a )?(tuple|list)",
+        _as_sizes,
+    ),
+    (r"\b(list|tuple|int|bool|float|str|dict|Namespace)\b", _as_tensor),
+)
+
+
+def _wrong_container(case: Case) -> Iterator[State]:
+    """An object, a batch, a list, a function where a tensor was given; or a tensor instead of one of those."""
+    for pattern, instead in _CONTAINERS:
+        for name in case.blamed if re.search(pattern, case.message) else ():
+            yield from ({**case.state, name: spec} for spec in instead(case, name))
 
 
 def _none_given(case: Case) -> Iterator[State]:

@@ -163,17 +163,26 @@ def _asked(callee: Any, place: int | str, name: str, context: Context) -> Iterat
         if (getattr(callee, "__module__", None) or "").startswith("torch."):
             yield from _torch_slot(required, name, context)
         else:
-            yield from itertools.islice(context.deeper().candidates(required, target), 3)
+            found = itertools.islice(context.deeper().candidates(required, target), 3)
+            yield from (_renamed(spec, name) for spec in found)
 
 
 def _torch_slot(parameter: inspect.Parameter, name: str, context: Context) -> Iterator[Spec]:
-    """Yield what an argument of a layer of torch's asks for; the name of the value itself knows sizes better."""
+    """Yield what an argument of a layer of torch's asks for."""
     kind = names.kind_of(parameter.name)
     if kind != "int" and parameter.name != "normalized_shape":
         yield from of_kind(kind, parameter.name, context)
-        return
-    asked, own = names.integer(parameter.name), names.integer(name)
-    yield specs.literal(own if asked == names.WIDTH and own != names.UNKNOWN else asked)
+    elif names.integer(name) == names.UNKNOWN or not names.is_width(parameter.name):
+        yield specs.literal(names.integer(parameter.name))
+    else:
+        yield specs.literal(names.integer(name))
+
+
+def _renamed(spec: Spec, name: str) -> Spec:
+    """Return an integer for this name, which knows sizes better than the name that the callee gives it."""
+    is_integer = spec["kind"] == "literal" and type(spec["value"]) is int
+    known = names.kind_of(name) == "int" and names.integer(name) != names.UNKNOWN
+    return specs.literal(names.integer(name)) if is_integer and known else spec
 
 
 def _callee(call: ast.Call, function: Callable[..., Any]) -> Any:
