@@ -93,8 +93,8 @@ the
 first step (`model.apply(init)`) is in range only after that step.
 
 ## References
-- [torch.optim.Optimizer.register_step_post_hook](https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.register_step_post_hook.html)
-- [torch.nn.Module.register_load_state_dict_post_hook](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)
+- [Optimizer.register_step_post_hook](https://docs.pytorch.org/docs/stable/optim.html)
+- [Module.register_load_state_dict_post_hook](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ from fixer.facts.optimizers import (
     constructions,
     holds,
     is_instance,
+    owning,
     steps,
 )
 from fixer.facts.projections import Projecting, Unit, projecting_methods
@@ -225,7 +226,7 @@ def _consequence(file: File, project: Project, methods: list[Projecting], update
             )
         return "it was read before, so backward raises (modified by an inplace operation)"
     if update.through_data:
-        return "every call rewrites it, in eval too; torch.export, torch.func and DataParallel replicas break or lose it"
+        return "every call rewrites it, in eval too; torch.export and torch.func fail, replicas lose it"
     return "a second forward before backward raises (modified by an inplace operation)"
 
 
@@ -241,9 +242,9 @@ def _symptom(file: File, project: Project, update: Update) -> str | None:
 def _by_hand(cls: Class) -> str:
     name = cls.node.name
     return (
-        f"put it into a method `{METHOD}` of {name} under `@torch.no_grad()`, call that at the end of `__init__`, "
-        f"and after building each optimizer run `for module in model.modules(): if isinstance(module, {name}): "
-        f"optimizer.register_step_post_hook(module.{METHOD})`"
+        f"put it into a method `{METHOD}` of {name} under `@torch.no_grad()`, call that at the end of "
+        f"`__init__`, and after building each optimizer run `for module in model.modules(): "
+        f"if isinstance(module, {name}): optimizer.register_step_post_hook(module.{METHOD})`"
     )
 
 
@@ -334,25 +335,19 @@ class _Plan:
     # The places that call it
 
     def _wire(self) -> Iterator[Wiring]:
-        attributes = {
-            dotted(update.parameter).rpartition(".")[2]  # type: ignore[union-attr]
-            for method in self.methods
-            for update, _ in method.updates
-            if dotted(update.parameter)
-        }
+        paths = {self._path(update) for method in self.methods for update, _ in method.updates}
         sure = False
         found: list[Wiring] = []
         for built in constructions(self.project):
-            for model in built.models:
-                answer = holds(self.project, model, self.cls, attributes, built.file)
-                if answer is Answer.NO:
-                    continue
-                sure |= answer is Answer.YES
-                found.append(self._wire_construction(built, model))
+            for model in dict.fromkeys(owning(self.project, m, self.cls, paths) for m in built.models):
+                answer = holds(self.project, model, self.cls, paths, built.file)
+                if answer is not Answer.NO:
+                    sure |= answer is Answer.YES
+                    found.append(self._wire_construction(built, model))
         if not found:
             for step in steps(self.project):
                 for model in step.models:
-                    if holds(self.project, model, self.cls, attributes, step.file) is Answer.YES:
+                    if holds(self.project, model, self.cls, paths, step.file) is Answer.YES:
                         sure = True
                         found.append(self._wire_step(step, model))
         if not found:
@@ -362,6 +357,12 @@ class _Plan:
                 f"no optimizer in this tree certainly takes the parameters of {self.cls.node.name}"
             )
         yield from found
+
+    def _path(self, update: Update) -> str:
+        """The constrained parameter below `self`: ``lin.weight``; empty where it is found in a loop."""
+        name = dotted(update.parameter) or ""
+        root, _, path = name.partition(".")
+        return path if root == self._self_name() else ""
 
     def _wire_construction(self, built: Construction, model: Model) -> Wiring:
         editor = self.rewrite.file(built.file)
@@ -692,14 +693,13 @@ class _Moved:
 
     def _without_data(self, node: ast.AST, start: int, end: int) -> str:
         targets = {ast.dump(_as_load(update.parameter)) for update in self.updates.values()}
-        cuts = []
-        for part in ast.walk(node):
-            if (
-                isinstance(part, ast.Attribute)
-                and part.attr == "data"
-                and ast.dump(_as_load(part.value)) in targets
-            ):
-                cuts.append((self.source.span(part.value)[1], self.source.span(part)[1]))
+        cuts = [
+            (self.source.span(part.value)[1], self.source.span(part)[1])
+            for part in ast.walk(node)
+            if isinstance(part, ast.Attribute)
+            and part.attr == "data"
+            and ast.dump(_as_load(part.value)) in targets
+        ]
         pieces, position = [], start
         for cut_start, cut_end in sorted(cuts):
             if cut_start >= position:

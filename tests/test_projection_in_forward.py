@@ -627,3 +627,38 @@ def test_name_that_is_taken() -> None:
     result = fixed({"net.py": code + TRAIN}, RULE)["net.py"]
     assert "def project_net_parameters(self, *_) -> None:" in result
     assert "optimizer.register_step_post_hook(net.project_net_parameters)" in result
+
+
+def test_argument_annotated_as_any_module() -> None:
+    train = wired(
+        """
+        import torch
+        from torch import nn
+        from net import Net
+
+        def fit(model: nn.Module):
+            opt = torch.optim.SGD(model.parameters(), 0.1)
+            return opt
+
+        def other(head: nn.Linear):
+            return torch.optim.SGD(head.parameters(), 0.1)
+
+        fit(Net())
+        """
+    )
+    assert "    opt.register_step_post_hook(model.project_parameters)\n    return opt\n" in train
+    assert "    return torch.optim.SGD(head.parameters(), 0.1)\n" in train
+
+
+def test_part_of_the_constrained_model() -> None:
+    code = module(
+        "self.body = nn.Linear(n, n)\nself.head = nn.Linear(n, n)",
+        "self.body.weight.data.clamp_(0, 1)\nreturn self.head(self.body(x))",
+    )
+    train = (
+        "\n\nnet = Net()\nfirst = torch.optim.Adam(net.body.parameters())\n"
+        "second = torch.optim.Adam(net.head.parameters())\n"
+    )
+    result = fixed({"net.py": code + train}, RULE)["net.py"]
+    assert "first.register_step_post_hook(net.project_parameters)" in result
+    assert "second.register" not in result

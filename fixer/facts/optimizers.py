@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fixer.facts.file import File, Function, dotted, walk_function
-from fixer.facts.flow import Flow, class_slots
+from fixer.facts.flow import Flow
 from fixer.facts.kinds import (
+    ANY_MODULE,
     UNKNOWN,
     Answer,
     Kind,
@@ -36,6 +37,19 @@ class Model:
     kind: Kind
     attribute: str | None = None
     """Set where only this parameter of it is taken: ``Adam([gate.width])``."""
+    owners: tuple[tuple[ast.expr, Kind, str], ...] = ()
+    """What it is a part of, nearest first, and the path from there: ``net``, its kind, ``features``."""
+
+    @classmethod
+    def of(cls, node: ast.expr, flow: Flow, attribute: str | None = None) -> Model:
+        """The model that an expression of a flow stands for."""
+        owners: list[tuple[ast.expr, Kind, str]] = []
+        part, path = node, ""
+        while isinstance(part, ast.Attribute):
+            path = f"{part.attr}.{path}".rstrip(".")
+            part = part.value
+            owners.append((part, flow.kind(part), path))
+        return cls(node, flow.kind(node), attribute, tuple(owners))
 
 
 @dataclass(frozen=True)
@@ -157,15 +171,15 @@ def _models(flow: Flow, scope: Scope, taken: ast.expr) -> Iterator[Model]:
                 and isinstance(node.func, ast.Attribute)
                 and node.func.attr in _PARAMETER_METHODS
             ):
-                found = Model(node.func.value, flow.kind(node.func.value))
+                found = Model.of(node.func.value, flow)
             elif isinstance(node, ast.Attribute) and is_parameter(flow.kind(node)) is Answer.YES:
-                found = Model(node.value, flow.kind(node.value), node.attr)
+                found = Model.of(node.value, flow, node.attr)
             elif isinstance(node, ast.Call):
                 for argument in node.args:  # Adam(groups_of(model))
                     name = dotted(argument)
                     if name and name not in seen and _is_module(flow.kind(argument)):
                         seen.add(name)
-                        yield Model(argument, flow.kind(argument))
+                        yield Model.of(argument, flow)
             elif isinstance(node, ast.Name) and node.id not in names and not _is_module(flow.kind(node)):
                 names.add(node.id)
                 waiting += _bound_to(scope, node.id)
@@ -257,7 +271,7 @@ def _modules_in(flow: Flow, scope: Scope) -> Iterator[Model]:
             name = dotted(node.func)
             if name is not None and name not in seen and _is_module(flow.kind(node.func)):
                 seen.add(name)
-                yield Model(node.func, flow.kind(node.func))
+                yield Model.of(node.func, flow)
 
 
 # What callers pass
@@ -351,20 +365,35 @@ def _attributes_passed(
 # Ownership
 
 
-def holds(project: Project, model: Model, cls: Class, attributes: set[str], file: File) -> Answer:
+def owning(project: Project, model: Model, cls: Class, paths: set[str]) -> Model:
+    """The instance of `cls` that a model is a part of, where the part may hold a constrained parameter.
+
+    ``Adam(net.features.parameters())`` takes parameters of ``net`` itself. `paths` are those of the
+    constrained parameters below an instance (``lin.weight``); an empty one stands for any parameter.
+    """
+    for node, kind, path in model.owners:
+        taken = f"{path}.{model.attribute}" if model.attribute else path
+        if is_instance(project, kind, cls) and any(
+            not p or p == taken or p.startswith(taken + ".") for p in paths
+        ):
+            return Model(node, kind)
+    return model
+
+
+def holds(project: Project, model: Model, cls: Class, paths: set[str], file: File) -> Answer:
     """Whether a model's parameters include those of an instance of `cls`.
 
-    `attributes` are the constrained parameters' names, for optimizers that take single ones; `file` is where
-    the question is asked, since what cannot reach the class's module cannot hold an instance of it.
+    `paths` are the constrained parameters' (see `owning`), for optimizers that take single ones; `file` is
+    where the question is asked, since what cannot reach the class's module holds no instance of it.
     """
-    if model.attribute is not None and model.attribute not in attributes:
+    if model.attribute is not None and not any(p in ("", model.attribute) for p in paths):
         return Answer.NO
     answers = {_holds(project, option, cls, frozenset()) for option in options(model.kind)}
     if answers == {Answer.YES}:
         return Answer.YES
     if answers == {Answer.NO}:
         return Answer.NO
-    if model.kind == UNKNOWN and not _is_given(model, file) and not _reaches(project, file, cls):
+    if not _is_given(model, file) and not _reaches(project, file, cls):
         return Answer.NO
     return Answer.UNKNOWN
 
@@ -383,10 +412,12 @@ def _holds(project: Project, kind: Kind, cls: Class, seen: frozenset[Symbol]) ->
         return Answer.YES
     parts = [*(kind.items or ()), *([kind.element] if kind.element is not None else [])]
     within = _any(_holds(project, part, cls, seen) for part in parts)
+    if kind == ANY_MODULE:
+        return Answer.UNKNOWN
     owner = project.find_class(kind.cls)
     if owner is None or kind.cls in seen:
         return within
-    for slot in class_slots(project, owner).values():
+    for slot in project.class_slots(owner).values():
         modules = [o for o in options(slot) if isinstance(o, (ModuleKind, SequenceKind))]
         if any(_holds(project, part, cls, seen | {kind.cls}) is Answer.YES for part in modules):
             return Answer.YES

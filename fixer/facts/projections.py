@@ -94,7 +94,7 @@ def projecting_methods(project: Project, cls: Class) -> list[Projecting]:
 
 
 def _called(project: Project, helper: Projecting) -> Projecting:
-    """A helper of `forward`: move its call if it only projects, else its projections as if it were `forward`."""
+    """A helper of `forward`: its call moves if it only projects, else its projections do."""
     cls, name = helper.cls, helper.function.name
     outside = [
         f"{file.path.name}:{node.lineno}"
@@ -152,7 +152,7 @@ def _may_update(function: Function) -> bool:
 
 
 def _reached(project: Project, cls: Class) -> dict[str, list[Function]]:
-    """Each method that `forward` of the class or of a subclass reaches, with all that this forward reaches."""
+    """Each method that `forward` of the class or of a subclass reaches, with all that it reaches."""
     found: dict[str, list[Function]] = {}
     for current in [cls, *project.subclasses(cls)]:
         reached = reached_from_forward(project, current)

@@ -396,7 +396,7 @@ def _base_attribute(node: ast.expr) -> str:
 
 
 def in_no_grad(file: File, node: ast.AST, project: Project) -> bool:
-    """Whether a node runs under `torch.no_grad()` or `torch.inference_mode()` as far as its function tells."""
+    """Whether a node runs under `torch.no_grad()` or `inference_mode()`, as far as its function tells."""
     for ancestor in file.ancestors(node):
         if isinstance(ancestor, (ast.With, ast.AsyncWith)):
             if any(turns_grad_off(file, item.context_expr, project) for item in ancestor.items):

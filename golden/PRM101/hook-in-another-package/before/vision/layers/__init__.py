@@ -1,0 +1,1 @@
+from .bounded import BoundedLinear
