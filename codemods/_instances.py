@@ -10,7 +10,6 @@ from functools import cached_property
 
 from fixer.facts import Answer, Class, File, Function, Project, Symbol, dotted
 from fixer.facts.file import walk_function
-from fixer.facts.flow import class_slots
 from fixer.facts.kinds import (
     ClassKind,
     FunctionKind,
@@ -141,7 +140,7 @@ class Instances:
         defined = {name for ancestor in self.project.lineage(cls) for name in ancestor.methods}
         if "__getattr__" in defined:
             return Answer.UNKNOWN
-        known = attribute in defined or attribute in class_slots(self.project, cls)
+        known = attribute in defined or attribute in self.project.class_slots(cls)
         outside = any(not name.startswith("torch.nn.") for name in self.project.outside_bases(cls))
         return Answer.NO if known or outside else Answer.UNKNOWN
 

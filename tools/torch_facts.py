@@ -1,7 +1,7 @@
 """Write `fixer/facts/torch_facts.json`: which layer registers what, read off torch itself.
 
 Run it with a Python that has torch: ``python tools/torch_facts.py``. The file holds the torch version it was
-read from; `tests/test_torch_facts.py` fails when the installed torch disagrees with it.
+read from; `tests/test_facts_torch.py` fails when the installed torch disagrees with it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ _SPECIAL: dict[str, dict[str, Any]] = {
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
     "MultiheadAttention": {"embed_dim": 4, "num_heads": 2},
     "RNNBase": {"mode": "LSTM", "input_size": 4, "hidden_size": 4},
+    "RNN": {"input_size": 4, "hidden_size": 4},
+    "LSTM": {"input_size": 4, "hidden_size": 4},
+    "GRU": {"input_size": 4, "hidden_size": 4},
     "Transformer": {"d_model": 4, "nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1},
     "TransformerEncoderLayer": {"d_model": 4, "nhead": 2},
     "TransformerDecoderLayer": {"d_model": 4, "nhead": 2},
@@ -72,16 +75,25 @@ def _arguments(name: str, cls: type[nn.Module]) -> dict[str, Any]:
         return dict(_SPECIAL[name])
     required = [
         parameter.name
-        for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]
+        for parameter in list(_signature(cls).values())[1:]
         if parameter.default is inspect.Parameter.empty
         and parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     ]
     return dict.fromkeys(required, 4)
 
 
+def _signature(cls: type[nn.Module]) -> dict[str, inspect.Parameter]:
+    """The constructor's parameters; recurrent layers hide those of `RNNBase` behind a star."""
+    parameters = dict(inspect.signature(cls.__init__).parameters)
+    if "args" in parameters and issubclass(cls, nn.RNNBase):
+        parameters = dict(inspect.signature(nn.RNNBase.__init__).parameters)
+        del parameters["mode"]
+    return parameters
+
+
 def _positional(cls: type[nn.Module]) -> list[str]:
     names = []
-    for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+    for parameter in list(_signature(cls).values())[1:]:
         if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
             names.append(parameter.name)
         else:
@@ -99,7 +111,7 @@ def _slots(module: nn.Module) -> dict[str, str]:
 
 
 def layers() -> dict[str, Any]:
-    """For each public layer: positional argument names, slots with default flags, and what each flag changes."""
+    """For each public layer: positional argument names, default slots, and what each flag changes."""
     found: dict[str, Any] = {}
     for name in sorted(dir(nn)):
         cls = getattr(nn, name)
@@ -112,7 +124,7 @@ def layers() -> dict[str, Any]:
             found[name] = {"arguments": _positional(cls), "slots": {}, "flags": {}}
             continue
         flags: dict[str, dict[str, dict[str, str]]] = {}
-        signature = inspect.signature(cls.__init__).parameters
+        signature = _signature(cls)
         for flag in _FLAGS:
             if flag not in signature or not isinstance(signature[flag].default, bool):
                 continue
@@ -154,6 +166,37 @@ def returns_tensor() -> dict[str, list[str]]:
     return {name: sorted({*names, *_ALSO[name]}) for name, names in zip(named, found, strict=True)}
 
 
+def may_return_argument(names: dict[str, list[str]]) -> list[str]:
+    """The functions that return the very Parameter they are given, unchanged, for one of a few calls."""
+    homes: dict[str, Any] = {"torch": torch, "functional": nn.functional, "tensor_methods": torch.Tensor}
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        *(((argument,), {}) for argument in (0, 1, -1, 0.0, torch.float32, (4,), (3, 3))),
+        *((pair, {}) for pair in ((0, 0), (0, 1), (0.5, False))),
+        *(((), keywords) for keywords in ({}, {"training": False}, {"p": 0.0}, {"dtype": torch.float32})),
+    ]
+    found = {
+        name
+        for home, listed in names.items()
+        for name in listed
+        if not name.endswith("_") and hasattr(homes[home], name)
+        if any(_returns_argument(getattr(homes[home], name), *call) for call in calls)
+    }
+    return sorted(found)
+
+
+def _returns_argument(function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    for size in ((), (4,), (3, 3), (1, 3)):
+        parameter = nn.Parameter(torch.full(size, -1.5))
+        try:
+            with torch.no_grad():
+                same = function(parameter, *arguments, **keywords) is parameter
+            if same and bool((parameter == -1.5).all()):
+                return True
+        except Exception:  # noqa: S112 - not a call that this function takes
+            continue
+    return False
+
+
 def optimizers() -> list[str]:
     """The public optimizer classes of `torch.optim`."""
     return [
@@ -164,16 +207,23 @@ def optimizers() -> list[str]:
     ]
 
 
+def read_facts() -> dict[str, Any]:
+    """Everything that the file holds, read off the installed torch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = returns_tensor()
+        return {
+            "torch": torch.__version__.split("+")[0],
+            "layers": layers(),
+            "returns_tensor": names,
+            "may_return_argument": may_return_argument(names),
+            "optimizers": optimizers(),
+        }
+
+
 def main() -> int:
     """Write the file; returns the exit status."""
-    warnings.simplefilter("ignore")
-    facts = {
-        "torch": torch.__version__.split("+")[0],
-        "layers": layers(),
-        "returns_tensor": returns_tensor(),
-        "optimizers": optimizers(),
-    }
-    TARGET.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    TARGET.write_text(json.dumps(read_facts(), indent=1, sort_keys=True) + "\n")
     return 0
 
 

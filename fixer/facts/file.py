@@ -153,6 +153,13 @@ class File:
             and not any(isinstance(a, ast.ClassDef) for a in self.ancestors(node))
         )
 
+    @cached_property
+    def global_names(self) -> frozenset[str]:
+        """Names of the module that functions rebind."""
+        return frozenset(
+            name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names
+        )
+
     def symbol(self, node: ast.ClassDef | Function) -> Symbol:
         """The symbol of a definition in this file."""
         return Symbol(self.qualname(node), self.path)
@@ -176,6 +183,20 @@ def methods(node: ast.ClassDef) -> dict[str, Function]:
 
     visit(node.body)
     return found
+
+
+def self_name(function: Function) -> str | None:
+    """The argument that holds the instance, if `function` is a method; None for static and class methods."""
+    names = {decorator_name(decorator) for decorator in function.decorator_list}
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    if not arguments or not names.isdisjoint(("staticmethod", "classmethod")) or function.name == "__new__":
+        return None
+    return arguments[0].arg
+
+
+def decorator_name(node: ast.expr) -> str:
+    """The last part of a decorator's name: ``setter`` of ``@weight.setter``."""
+    return (dotted(node.func if isinstance(node, ast.Call) else node) or "").rpartition(".")[2]
 
 
 def walk_function(function: ast.AST) -> Iterator[ast.AST]:

@@ -51,6 +51,14 @@ NONE = NoneKind()
 
 
 @dataclass(frozen=True)
+class AbsentKind(Kind):
+    """No such attribute: reading it raises, assigning it makes a new one."""
+
+
+ABSENT = AbsentKind()
+
+
+@dataclass(frozen=True)
 class Plain(Kind):
     """A Python value that is no tensor and no module: a number, a string, a size, a flag."""
 
@@ -92,6 +100,10 @@ class ModuleKind(Kind):
     """What each item is, where their number is unknown."""
     exact: bool = False
     """Whether it was constructed in sight (a subclass is ruled out)."""
+
+
+ANY_MODULE = ModuleKind(Symbol("torch.nn.Module"))
+"""What an annotation `nn.Module` says: some module."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,13 @@ def join(kinds: Iterable[Kind]) -> Kind:
 
 def without_none(kind: Kind) -> Kind:
     """`kind` after a test `is not None` succeeded."""
-    return join(option for option in options(kind) if option != NONE) if isinstance(kind, OneOf) else kind
+    return without(kind, lambda option: option == NONE)
+
+
+def without(kind: Kind, unwanted: Callable[[Kind], bool]) -> Kind:
+    """`kind` less the options that are ruled out; unchanged where that would leave nothing."""
+    left = [option for option in options(kind) if not unwanted(option)]
+    return join(left) if left else kind
 
 
 def answer(kind: Kind, wanted: Callable[[Kind], bool]) -> Answer:

@@ -20,8 +20,6 @@ from fixer.source import Source, SourceError
 if TYPE_CHECKING:
     from fixer.facts.flow import Flow
 
-_MODULE_ROOTS = ("torch.nn.",)
-
 
 @dataclass(eq=False)
 class Class:
@@ -49,8 +47,13 @@ class Project:
     _symbols: dict[tuple[Path, str], Symbol | None] = field(default_factory=dict)
     caller_flows: dict[tuple[ast.AST, str], Flow] = field(default_factory=dict)
     """Cache of `fixer.facts.optimizers.flow_with_callers`."""
-    slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
-    """Cache of `fixer.facts.flow.class_slots`."""
+    _slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
+    _inherited: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
+    _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
+    _open: int = 0
+    """How many classes' slots are being computed."""
+    _provisional: set[ast.AST] = field(default_factory=set)
+    """Scopes whose flows were computed meanwhile, and so without those slots."""
 
     # Files
 
@@ -303,6 +306,8 @@ class Project:
 
         A file that derives from a class must write its name, if only to import it.
         """
+        if cls.symbol in self._subclasses:
+            return self._subclasses[cls.symbol]
         found: list[Class] = []
         waiting = [cls]
         while waiting:
@@ -313,6 +318,7 @@ class Project:
                     if child and child is not cls and child not in found and parent.symbol in child.bases:
                         found.append(child)
                         waiting.append(child)
+        self._subclasses[cls.symbol] = found
         return found
 
     def method(self, cls: Class, name: str) -> tuple[Class, Function] | None:
@@ -322,21 +328,59 @@ class Project:
                 return ancestor, ancestor.methods[name]
         return None
 
-    # Flow
+    def has_known_bases(self, cls: Class) -> bool:
+        """Whether everything that an instance inherits is in sight: its bases are of the tree or torch's."""
+        return all(is_known_base(name) for name in self.outside_bases(cls))
+
+    # Flows and slots; both ask the project, which caches their answers
 
     def flow(self, file: File, scope: ast.Module | Function) -> Flow | None:
         """The kinds inside a function or at module level; None while that very scope is being computed."""
-        from fixer.facts.flow import Flow  # flow asks the project, the project caches flows
+        from fixer.facts.flow import Flow
 
         if scope not in self._flows:
             self._flows[scope] = None
             self._flows[scope] = Flow.of(self, file, scope)
+            if self._open:
+                self._provisional.add(scope)
         return self._flows[scope]
+
+    def class_slots(self, cls: Class) -> Mapping[str, Kind]:
+        """What an instance's attributes hold once it is constructed; empty while that is being computed."""
+        from fixer.facts.slots import compute_slots
+
+        if cls.symbol not in self._slots:
+            self._slots[cls.symbol] = {}
+            self._open += 1
+            try:
+                self._slots[cls.symbol] = compute_slots(self, cls)
+            finally:
+                self._open -= 1
+            if not self._open:
+                for scope in self._provisional:
+                    self._flows.pop(scope, None)
+                self._provisional.clear()
+        return self._slots[cls.symbol]
+
+    def inherited_slots(self, cls: Class) -> Mapping[str, Kind]:
+        """What the attributes of an instance hold before the class's own constructor goes on."""
+        from fixer.facts.slots import compute_inherited
+
+        if cls.symbol not in self._inherited:
+            self._inherited[cls.symbol] = {}
+            self._inherited[cls.symbol] = compute_inherited(self, cls)
+        return self._inherited[cls.symbol]
+
+
+def is_known_base(name: str) -> bool:
+    """Whether a class outside the tree is known to add no attributes of its own and to meddle with none."""
+    return name.startswith(_PLAIN_BASES) or name in EXTERNAL_MODULES
 
 
 def _is_torch_module(name: str) -> Answer:
+    last = name.rpartition(".")[2]
     if name in ("torch.nn.Module", *EXTERNAL_MODULES) or (
-        name.startswith(_MODULE_ROOTS) and name.split(".")[-1][:1].isupper()
+        name.startswith("torch.nn.") and last[:1].isupper() and last not in _NO_MODULES_OF_NN
     ):
         return Answer.YES
     if name.startswith("?"):
@@ -344,6 +388,8 @@ def _is_torch_module(name: str) -> Answer:
     return Answer.NO if name.split(".")[0] in _NEVER_MODULES else Answer.UNKNOWN
 
 
+_NO_MODULES_OF_NN = frozenset({"Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"})
+_PLAIN_BASES = ("torch.nn.", "abc.", "typing.", "typing_extensions.", "collections.abc.")
 _NEVER_MODULES = frozenset(
     {"abc", "typing", "typing_extensions", "enum", "dataclasses", "collections", "torch"}
 )

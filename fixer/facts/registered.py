@@ -9,13 +9,11 @@ from __future__ import annotations
 import ast
 
 from fixer.facts.file import File, Function
-from fixer.facts.flow import Flow, class_slots
+from fixer.facts.flow import Flow
 from fixer.facts.kinds import Answer, ModuleKind, is_parameter, options
-from fixer.facts.project import Class, Project
+from fixer.facts.project import Class, Project, is_known_base
 from fixer.facts.tamper import EVERY, tampered
-from fixer.facts.torch_facts import EXTERNAL_MODULES, WRAPPERS
-
-_HARMLESS_BASES = ("abc.", "typing.", "typing_extensions.", "collections.abc.")
+from fixer.facts.torch_facts import WRAPPERS
 
 
 def registered_parameter(flow: Flow, target: ast.AST, owner: ast.expr, name: str) -> Answer:
@@ -51,25 +49,20 @@ def _is_plain_slot(project: Project, owner: ModuleKind, name: str) -> bool:
         return False
     cls = project.find_class(owner.cls)
     if cls is None:
-        return _is_known_base(owner.cls.name)
+        return is_known_base(owner.cls.name)
     heirs = [] if owner.exact else project.subclasses(cls)
     return _leaves_slot(project, cls, name) and all(
         _leaves_slot(project, heir, name)
-        and is_parameter(class_slots(project, heir).get(name, owner)) is Answer.YES
+        and is_parameter(project.class_slots(heir).get(name, owner)) is Answer.YES
         for heir in heirs
     )
 
 
 def _leaves_slot(project: Project, cls: Class, name: str) -> bool:
     lineage = project.lineage(cls)
-    return all(_is_known_base(base) for base in project.outside_bases(cls)) and not any(
+    return project.has_known_bases(cls) and not any(
         "__setattr__" in ancestor.methods
         or name in ancestor.methods
         or _is_named({name, EVERY}, ancestor.file, ancestor.node)
         for ancestor in lineage
     )
-
-
-def _is_known_base(name: str) -> bool:
-    """Whether a class outside the tree is known to leave assignments to `nn.Module`."""
-    return name.startswith(("torch.nn.", *_HARMLESS_BASES)) or name in EXTERNAL_MODULES

@@ -31,6 +31,8 @@ class TorchFacts:
     """The same of `torch.nn.functional`."""
     methods: frozenset[str]
     """Methods of a tensor that return a tensor."""
+    may_return_argument: frozenset[str]
+    """Those of all three that were seen to return the very tensor they were given."""
     optimizers: frozenset[str]
 
 
@@ -48,6 +50,7 @@ def torch_facts() -> TorchFacts:
         frozenset(returns["torch"]),
         frozenset(returns["functional"]),
         frozenset(returns["tensor_methods"]),
+        frozenset(data["may_return_argument"]),
         frozenset(data["optimizers"]),
     )
 
