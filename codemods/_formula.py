@@ -67,6 +67,9 @@ def _is_identity(forward: Function) -> bool:
 def _is_same(node: ast.expr | None, name: str) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SAME:
         node = node.func.value
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=1)):  # x * 1.0
+            node = left
     return isinstance(node, ast.Name) and node.id == name
 
 

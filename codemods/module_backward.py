@@ -37,7 +37,8 @@ Safe: a method that nothing calls is deleted, and attributes that nothing else r
 file of the project. It stays silent about methods that may be called: by an expression that is, or may be,
 such a module; by a base class from outside `torch.nn` (Lightning, DeepSpeed, training engines); by name
 (`getattr(module, "backward")`); as a hook; or through a base class or subclass that defines `backward` too. A
-method that itself runs autograd (`self.loss.backward()`) belongs to a training loop and is left alone.
+method that itself runs autograd (`self.loss.backward()`) belongs to a training loop and is left alone, as is
+one in which nothing speaks of gradients: the inverse of a transformation is often called `backward`.
 
 There is no fix, only a report, where the method changes state that other methods read (deleting it would bury
 a bug: that state never changes), and where a call of an unknown object could reach it.
@@ -67,6 +68,7 @@ from fixer.rewrite import CannotRewriteError, Editor, Rewrite
 from fixer.rule import Applicability, Contract, Finding, Fix, Promise, Rule, Subject
 
 from ._formula import intent
+from ._gradients import comment_speaks_of_gradients, is_comment, is_text, speaks_of_gradients
 from ._instances import Instances, Reach, Reference, references
 from ._leftovers import Removal, is_pure, leftovers
 from ._state import changed_state
@@ -134,7 +136,7 @@ _WHY = "autograd differentiates what `forward` computes and takes no notice of t
 
 
 def _own_backward(cls: Class) -> Function | None:
-    """The class's `backward`, if it is one plain method that is written out in the class's body."""
+    """The class's `backward`, if it is one plain method about gradients in the class's own body."""
     binding = [
         node
         for node in ast.walk(cls.node)
@@ -148,7 +150,7 @@ def _own_backward(cls: Class) -> Function | None:
     arguments = [*method.args.posonlyargs, *method.args.args]
     if not arguments or arguments[0].arg == "ctx" or isinstance(method, ast.AsyncFunctionDef):
         return None
-    return method
+    return method if speaks_of_gradients(cls.file, method) else None
 
 
 def _is_plain_module(project: Project, cls: Class) -> bool:
@@ -180,7 +182,7 @@ def _shows_protocol(instances: Instances, method: Function) -> bool:
         return True
     if not _has_forward(instances):
         return True  # a mixin or an interface
-    return _is_abstract(method) or _runs_autograd(project, cls.file, method)
+    return _is_abstract(method) or _is_delegate(method) or _runs_autograd(project, cls.file, method)
 
 
 def _has_hidden_heirs(instances: Instances) -> bool:
@@ -210,8 +212,15 @@ def _has_forward(instances: Instances) -> bool:
 
 def _is_abstract(method: Function) -> bool:
     """Whether the body only says that there should be one."""
-    body = [s for s in method.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    body = [statement for statement in method.body if not is_text(statement)]
     return bool(body) and all(isinstance(statement, ast.Raise) for statement in body)
+
+
+def _is_delegate(method: Function) -> bool:
+    """Whether the method stands for `forward`: ``return self.forward(*args)``, ``return self(x)``."""
+    own = (method.args.posonlyargs or method.args.args)[0].arg
+    called = (dotted(node.func) for node in ast.walk(method) if isinstance(node, ast.Call))
+    return not {own, f"{own}.forward"}.isdisjoint(called)
 
 
 def _runs_autograd(project: Project, file: File, method: Function) -> bool:
@@ -241,7 +250,9 @@ def _advice(doubt: Reference) -> str:
 def _fix(instances: Instances, method: Function) -> Fix:
     cls = instances.cls
     rewrite = Rewrite(instances.project)
-    rewrite.file(cls.file).delete(method, comments=True)
+    editor = rewrite.file(cls.file)
+    editor.delete(method, comments=True)
+    _remove_comments_behind(editor, method)
     stored = leftovers(instances, method)
     _remove(rewrite, instances.project, [removal for found in stored.values() for removal in found])
     message = "Delete `backward`"
@@ -254,6 +265,23 @@ def _fix(instances: Instances, method: Function) -> Fix:
     return Fix(message, Applicability.SAFE, rewrite.edits(), contract)
 
 
+def _remove_comments_behind(editor: Editor, method: Function) -> None:
+    """Remove the comments at the end of a method's body, which end the method only for people."""
+    source = editor.source
+    assert method.end_lineno is not None
+    start = last = method.end_lineno + 1
+    rows = source.location(len(source.data))[0]
+    for row in range(start, rows + 1):
+        line = source.line(row)
+        if is_comment(editor.file, row) and len(line) - len(line.lstrip()) > method.col_offset:
+            last = row + 1
+        elif line.strip():
+            break
+    if last > start:
+        end = source.offset(last, 0) if last <= rows else len(source.data)
+        editor.replace_span(source.offset(start, 0), end, "")
+
+
 def _remove(rewrite: Rewrite, project: Project, removals: Iterable[Removal]) -> None:
     doomed: dict[ast.stmt, File] = {}
     for removal in removals:
@@ -262,7 +290,7 @@ def _remove(rewrite: Rewrite, project: Project, removals: Iterable[Removal]) -> 
         else:
             _drop_target(rewrite.file(removal.file), removal)
     for statement, file in _with_emptied_guards(project, doomed).items():
-        rewrite.file(file).delete(statement, comments=_speaks_of_gradients(file, statement))
+        rewrite.file(file).delete(statement, comments=comment_speaks_of_gradients(file, statement))
 
 
 def _drop_target(editor: Editor, removal: Removal) -> None:
@@ -294,16 +322,6 @@ def _with_emptied_guards(project: Project, doomed: dict[ast.stmt, File]) -> dict
             result[guard] = file
             guard = file.parents[guard]
     return result
-
-
-def _speaks_of_gradients(file: File, statement: ast.stmt) -> bool:
-    """Whether the comment right above a statement is about the backward pass, so that it goes along."""
-    row = statement.lineno - 1
-    while row > 0 and file.source.line(row).strip().startswith("#"):
-        if any(word in file.source.line(row).lower() for word in ("backward", "grad")):
-            return True
-        row -= 1
-    return False
 
 
 def _owners(instances: Instances) -> list[Class]:

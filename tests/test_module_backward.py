@@ -224,6 +224,19 @@ def test_part_of_a_training_loop(body: str) -> None:
     unchanged(module(f"def backward(self, grad):\n    {body}"))
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "def backward(self, z):\n    return (z - self.shift) / self.scale",
+        "def backward(self, state, inputs):\n    return self.cell(inputs, state)",
+        "def backward(self, *args):\n    # Scales gradients.\n    return self.forward(*args)",
+        "def backward(self, gradients):\n    return self(gradients)",
+    ],
+)
+def test_nothing_to_do_with_autograd(method: str) -> None:
+    unchanged(module(method))
+
+
 def test_overrides_a_base() -> None:
     unchanged(DEAD + "\n\nclass Cube(Square):\n    def backward(self, g):\n        return g\n")
 
@@ -286,6 +299,31 @@ def test_decorators_and_comments_go_along() -> None:
         "# The derivative.\n# By hand.\n@torch.no_grad()\ndef backward(self, g):  # dead\n    return g"
     )
     changed(before, module(""))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "def backward(self, top, propagate_down, bottom):\n    pass",
+        "def backward(self):\n    ...",
+        "def backward(self, dy):\n    return dy",
+        "def backward(self, y):\n    # derivative of the identity\n    return y",
+        'def backward(self, y):\n    """Propagates errors."""\n    return y',
+    ],
+)
+def test_speaks_of_gradients(method: str) -> None:
+    changed(module(method), module(""))
+
+
+@pytest.mark.parametrize("rest", ["", "\n\ndef extra_repr(self):\n    return ''"])
+def test_comments_at_the_end_of_the_body_go_along(rest: str) -> None:
+    method = "def backward(self, g):\n    return g\n    # return 2 * g\n\n        # return 3 * g"
+    changed(module(method + rest), module(rest.strip()))
+
+
+def test_comment_behind_the_method_stays() -> None:
+    before = module("def backward(self, g):\n    return g\n# end of Net")
+    changed(before, module("").rstrip("\n") + "\n    # end of Net\n")
 
 
 def test_only_member_leaves_pass() -> None:
@@ -464,6 +502,7 @@ def test_changes_nothing_that_is_read(body: str) -> None:
         ("return x", "-g", "reverse the gradient"),
         ("return x.view_as(x)", "-self.alpha * g, None", "reverse the gradient"),
         ("return x.clone()", "g.neg() * 2", "reverse the gradient"),
+        ("return x * 1.0", "g * -self.alpha", "reverse the gradient"),
         ("return x", "g.clamp(-1, 1)", "clip the gradient"),
         ("return x", "g * 0.1", "scale the gradient"),
         ("return torch.sign(x)", "g", "autograd's is zero"),
