@@ -2,27 +2,21 @@
 
 ## What it does
 Finds statements in `forward`, or in a method that `forward` calls, that overwrite a parameter with a
-function of
-itself: a clamp, a renorm, a division by its own norm, a mask. Moves them to a method `project_parameters`
-that an
-optimizer post-step hook calls after every `optimizer.step()`.
+function of itself: a clamp, a renorm, a division by its own norm, a mask. Moves them to a method
+`project_parameters` that an optimizer post-step hook calls after every `optimizer.step()`.
 
 ## Why it is bad
 Rewriting a parameter in `forward` ties it to every call of the module:
 
 - `self.w.data.clamp_(a, b)` before the parameter is used works, but also runs in eval, fails in
-  `torch.export`,
-  raises under `torch.func.grad`, is rejected by `vmap` and `torch.jit.script`, and is lost on the
-  replicas of
-  `DataParallel`.
+  `torch.export`, raises under `torch.func.grad`, is rejected by `vmap` and `torch.jit.script`, and is lost
+  on the replicas of `DataParallel`.
 - The same under `torch.no_grad()` without `.data` works once per backward; a second forward before it (a
-  critic
-  on real and fake samples, siamese networks) raises "modified by an inplace operation".
+  critic on real and fake samples, siamese networks) raises "modified by an inplace operation".
 - Either one *after* the parameter was used: the `no_grad` form raises in backward; the `.data` form gives a
   silently wrong gradient, because backward reads the clamped values.
 - `self.lin.weight = torch.clamp(self.lin.weight, a, b)` raises `TypeError`, and `self.w.clamp_(a, b)`
-  outside
-  `no_grad` raises `RuntimeError`.
+  outside `no_grad` raises `RuntimeError`.
 
 Measured on torch 2.13.
 
@@ -66,35 +60,29 @@ optimizer.register_step_post_hook(gate.project_parameters)
 ```
 
 ## Fix safety
-Losses and gradients stay bit-identical: the parameters that each forward uses are the same. Only the
-state after
-the last step differs, which the original leaves out of range until its next forward. The call at the end of
-`__init__` keeps the first forward, the hook on `load_state_dict` keeps old checkpoints, the same.
+Losses and gradients stay bit-identical: the parameters that each forward uses are the same. Only the state
+after the last step differs, which the original leaves out of range until its next forward. The call at the
+end of `__init__` keeps the first forward, the hook on `load_state_dict` keeps old checkpoints, the same.
 
 The fix is safe where every optimizer of the tree that takes the parameters gets the hook. It is unsafe
-where the
-projection runs after the parameter was used, where it is guarded by `self.training`, or where an
-optimizer comes
-from a class that may not be a `torch.optim.Optimizer`. Where the tree holds no optimizer, nothing is
-rewritten: a
-hook that nobody calls would drop the constraint.
+where the projection runs after the parameter was used, where it is guarded by `self.training`, or where an
+optimizer comes from a class that may not be a `torch.optim.Optimizer`. Where no optimizer of the tree
+certainly takes them, nothing is rewritten: a hook that nobody calls would drop the constraint.
 
 ## How it is verified
 The original and the fixed module are built with the same seeds and compared in outputs, gradients and
-training
-steps, with the optimizer that the fixed code builds and the hooks it registers, and with SGD with
-momentum and
-Adam. After every step the author's own statements are run as an oracle: the parameters must be what they
-give.
+training steps, with the optimizer that the fixed code builds and the hooks it registers, and with SGD with
+momentum and Adam. After every step the author's own statements are run as an oracle: the parameters must be
+what they give.
 
 ## Known problems
 An optimizer's hooks are not pickled with it. A parameter that other code writes between construction and
-the
-first step (`model.apply(init)`) is in range only after that step.
+the first step (`model.apply(init)`) is in range only after that step.
 
 ## References
 - [Optimizer.register_step_post_hook](https://docs.pytorch.org/docs/stable/optim.html)
-- [Module.register_load_state_dict_post_hook](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)
+-
+  [Module.register_load_state_dict_post_hook](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)
 """
 
 from __future__ import annotations
@@ -350,12 +338,9 @@ class _Plan:
                     if holds(self.project, model, self.cls, paths, step.file) is Answer.YES:
                         sure = True
                         found.append(self._wire_step(step, model))
-        if not found:
-            raise CannotRewriteError("no optimizer in this tree takes its parameters")
-        if not sure:
-            self.cautions.append(
-                f"no optimizer in this tree certainly takes the parameters of {self.cls.node.name}"
-            )
+        if not sure:  # a hook that may never be called would drop the constraint
+            certainly = " certainly" if found else ""
+            raise CannotRewriteError(f"no optimizer in this tree{certainly} takes its parameters")
         yield from found
 
     def _path(self, update: Update) -> str:

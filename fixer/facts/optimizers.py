@@ -97,7 +97,9 @@ def _construction(project: Project, file: File, call: ast.Call) -> Construction 
         return None
     scope: Scope = file.function(call) or file.tree
     symbol = project.resolve(file, call.func)
-    certain = symbol is not None and is_optimizer(project, symbol)
+    certain = symbol is not None and (
+        is_optimizer(project, symbol) or _builds_from_parameters(project, file, scope, call, taken)
+    )
     statement = file.statement(call)
     target = _target(statement, call)
     if not certain:
@@ -107,6 +109,20 @@ def _construction(project: Project, file: File, call: ast.Call) -> Construction 
     flow = flow_with_callers(project, file, scope)
     models = tuple(_models(flow, scope, taken))
     return Construction(file, scope, call, statement, target, models, certain)
+
+
+def _builds_from_parameters(
+    project: Project, file: File, scope: Scope, call: ast.Call, taken: ast.expr
+) -> bool:
+    """Whether a function of the tree is called with ``m.parameters()`` and returns an optimizer."""
+    gives = any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _PARAMETER_METHODS
+        for node in ast.walk(taken)
+    )
+    flow = project.flow(file, scope) if gives else None
+    return flow is not None and isinstance(flow.kind(call), OptimizerKind)
 
 
 def is_optimizer(project: Project, symbol: Symbol) -> bool:
@@ -136,13 +152,20 @@ def _target(statement: ast.stmt, call: ast.Call) -> str | None:
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return None
     target = statement.targets[0]
-    if statement.value is call:
+    if call in _results(statement.value):
         return dotted(target)
     if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
         for part, value in zip(target.elts, statement.value.elts, strict=False):
             if value is call:
                 return dotted(part)
     return None
+
+
+def _results(node: ast.expr) -> list[ast.expr]:
+    """The expressions whose value another one may take: both branches of a conditional one."""
+    if isinstance(node, ast.IfExp):
+        return [*_results(node.body), *_results(node.orelse)]
+    return [node]
 
 
 def _is_stepped(file: File, target: str) -> bool:
@@ -389,7 +412,7 @@ def holds(project: Project, model: Model, cls: Class, paths: set[str], file: Fil
     if model.attribute is not None and not any(p in ("", model.attribute) for p in paths):
         return Answer.NO
     answers = {_holds(project, option, cls, frozenset()) for option in options(model.kind)}
-    if answers == {Answer.YES}:
+    if Answer.YES in answers:  # in one branch at least
         return Answer.YES
     if answers == {Answer.NO}:
         return Answer.NO
