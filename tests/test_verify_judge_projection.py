@@ -299,11 +299,19 @@ def test_a_normalisation_is_compared_in_float64(tmp_path: Path) -> None:
     assert found.evidence["max_rel"] < 1e-7
 
 
-@pytest.mark.parametrize(("bound", "verdict"), [("0, 1", Verdict.REPAIRED), ("0, 0.5", Verdict.REFUTED)])
-def test_the_form_that_raises_today(tmp_path: Path, bound: str, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("bound", "result", "verdict"),
+    [
+        ("0, 1", "", Verdict.REPAIRED),
+        ("0, 0.5", "", Verdict.REFUTED),
+        ("0, 1", "1.000001 * ", Verdict.REFUTED),
+    ],
+)
+def test_the_form_that_raises_today(tmp_path: Path, bound: str, result: str, verdict: Verdict) -> None:
     statement = "        self.lin.weight = torch.clamp(self.lin.weight, 0, 1)\n"
     before = ORIGINAL.replace(CLAMP, statement)
     after = FIXED.replace("self.scale.clamp_(0.0, 1.0)", f"self.lin.weight.clamp_({bound})")
+    after = after.replace("return torch", f"return {result}torch")
     build = "optimizer = torch.optim.Adam(gate.parameters())\n"
     register = "optimizer.register_step_post_hook(gate.project_parameters)\n"
     case = Case(tmp_path, net=(before + MODEL + build, after + MODEL + build + register))

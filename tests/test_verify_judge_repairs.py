@@ -55,6 +55,8 @@ def test_a_copy_in_init(tmp_path: Path) -> None:
     assert "cannot assign" in found.reason
     assert found.evidence["postcondition"]["same_storage"]
     assert found.evidence["oracle"]["agrees"]
+    assert "copy" in found.evidence["reference"]
+    assert found.evidence["max_abs"] == 0
 
 
 @pytest.mark.parametrize(
@@ -154,21 +156,34 @@ def test_a_rebound_parameter_becomes_a_local(tmp_path: Path) -> None:
     found = verify(tmp_path, FORWARD, LOCAL, REBIND)
     assert found.verdict is Verdict.REPAIRED, found.reason
     assert "scale" in found.evidence["reached"]
+    assert "local value" in found.evidence["reference"]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        FORWARD.replace(REBIND, "        self.scale += x.mean()\n"),
-        FORWARD.replace(REBIND, "        self.scale.add_(x.mean())\n"),
+        pytest.param(FORWARD.replace(REBIND, "        self.scale += x.mean()\n"), marks=pytest.mark.slow),
+        pytest.param(FORWARD.replace(REBIND, "        self.scale.add_(x.mean())\n"), marks=pytest.mark.slow),
         LOCAL.replace("return ", "scale.register_hook(lambda g: -g)\n        return "),
-        LOCAL.replace("x * scale", "x * scala"),
+        pytest.param(LOCAL.replace("x * scale", "x * scala"), marks=pytest.mark.slow),
+        LOCAL.replace("scale = self.scale + x.mean()", "scale = self.scale - x.mean()"),
+        LOCAL.replace("x * scale)", "x * self.scale)"),
+        LOCAL.replace("scale = self.scale + x.mean()", "scale = self.scale + x.mean().detach()"),
     ],
-    ids=["in-place", "add_", "hook", "name"],
+    ids=["in-place", "add_", "hook", "name", "sign", "unused", "detached"],
 )
 def test_a_wrong_repair_of_forward_is_refuted(tmp_path: Path, wrong: str) -> None:
     found = verify(tmp_path, FORWARD, wrong, REBIND)
     assert found.verdict is Verdict.REFUTED, found.reason
+
+
+@pytest.mark.parametrize("update", ["self.scale += x.mean()", "self.scale.add_(x.mean())"])
+def test_an_update_in_place_becomes_a_local(tmp_path: Path, update: str) -> None:
+    finding = f"        {update}\n"
+    before = FORWARD.replace(REBIND, finding)
+    found = verify(tmp_path, before, LOCAL, finding, symptom="RuntimeError")
+    assert found.verdict is Verdict.REPAIRED, found.reason
+    assert "local value" in found.evidence["reference"]
 
 
 def test_a_deliberate_stop_elsewhere_is_not_blamed_on_the_fix(tmp_path: Path) -> None:
@@ -176,8 +191,9 @@ def test_a_deliberate_stop_elsewhere_is_not_blamed_on_the_fix(tmp_path: Path) ->
     before = FORWARD.replace("return self.lin(x * self.scale)", stop.format("self.scale", "self.scale"))
     after = LOCAL.replace("return self.lin(x * scale)", stop.format("scale", "scale"))
     found = verify(tmp_path, before, after, REBIND)
-    assert found.verdict is Verdict.UNVERIFIED
-    assert "on purpose (detach)" in found.reason
+    assert found.verdict is Verdict.REPAIRED, found.reason
+    assert not found.evidence["oracle"]["agrees"]
+    assert found.evidence["oracle"]["stops"] == ["detach"]
 
 
 def test_an_original_that_fails_otherwise_shows_no_symptom(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_an_optimizer_built_too_early(tmp_path: Path) -> None:
     after = TRAIN.replace(BUILD + REPLACE, REPLACE + BUILD)
     found = repaired(tmp_path, TRAIN, after, BUILD, "never-updated", function="train")
     assert found.verdict is Verdict.REPAIRED, found.reason
-    assert "2 parameters never moved" in found.reason
+    assert "2 tensors never moved" in found.reason
 
 
 def test_an_optimizer_built_as_early_as_before(tmp_path: Path) -> None:
@@ -134,3 +134,34 @@ def test_a_script_that_needs_arguments_proves_nothing(tmp_path: Path) -> None:
 def test_a_script_without_tensors_proves_nothing(tmp_path: Path) -> None:
     found = preserved(tmp_path, "print('hello')\n", "print('hi')\n")
     assert found.verdict is Verdict.UNVERIFIED
+
+
+MANUAL = text(
+    """
+    def fit():
+        w = torch.zeros(3, requires_grad=True)
+        x = torch.randn(8, 3)
+        for step in range(50):
+            loss = (x @ w - 1).pow(2).mean()
+            loss.backward()
+            w -= 0.1 * w.grad
+            w.grad.zero_()
+        return w
+    """
+)
+UPDATE = "        w -= 0.1 * w.grad\n"
+
+
+@pytest.mark.parametrize(
+    ("update", "verdict"),
+    [
+        ("with torch.no_grad():\n            w -= 0.1 * w.grad", Verdict.REPAIRED),
+        ("with torch.no_grad():\n            w -= 0.2 * w.grad", Verdict.REFUTED),
+        ("w = w - 0.1 * w.grad", Verdict.UNVERIFIED),
+        ("w.sub_(0.1 * w.grad)", Verdict.REFUTED),
+    ],
+)
+def test_a_leaf_updated_without_no_grad(tmp_path: Path, update: str, verdict: Verdict) -> None:
+    after = MANUAL.replace(UPDATE, f"        {update}\n")
+    found = repaired(tmp_path, MANUAL, after, UPDATE, "RuntimeError", function="fit")
+    assert found.verdict is verdict, found.reason

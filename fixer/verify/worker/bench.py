@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from . import synthesis
 from .observe import projected_loss, reseed
+from .reference import Reference
 
 if TYPE_CHECKING:
     from .observe import Named
@@ -41,6 +42,7 @@ class Bench:
     recipe: Any
     seed: int
     dtype: torch.dtype | None = None
+    reference: Reference | None = None
 
     def build(self, seed: int = 0) -> nn.Module:
         """Construct the model."""
@@ -58,7 +60,15 @@ class Bench:
         """Call the model with the generators seeded."""
         args, kwargs = inputs
         reseed(self.seed + seed)
-        outputs = synthesis.flatten_tensors(synthesis.call(module, args, kwargs))
+        if self.reference is None:
+            returned = synthesis.call(module, args, kwargs)
+        else:
+            self.reference.called(module)
+            try:
+                returned = synthesis.call(module, args, kwargs)
+            finally:
+                self.reference.returned()
+        outputs = synthesis.flatten_tensors(returned)
         fed = synthesis.flatten_tensors([list(args), dict(kwargs)])
         return Run(fed, outputs, projected_loss(outputs, LOSS_SEED))
 

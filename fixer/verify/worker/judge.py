@@ -180,6 +180,8 @@ class Trial:
             raise Unverified("the run computes nothing that could be compared")
         if not self._is_model:
             return
+        if before.facts["trainable"] and not before.facts["reached"]:
+            raise Unverified("every gradient of the original is zero, so nothing can be said about gradients")
         if not before.facts["finite"]:
             raise Unverified("every output of the original is empty, infinite or not a number")
         for error in before.facts["errors"]:
@@ -190,7 +192,7 @@ class Trial:
 
     def _repairs(self, target: Target) -> str:
         if self._projection is not None:
-            recipe = self._stage("after", target, None, [])
+            recipe = self._stage("after", target, None, ["recipe"])
             self._require_fixed(recipe)
             before = self._stage("before", target, recipe.facts, [])
             after = self._stage("after", target, before.facts, ["trajectories", "oracle"])
@@ -205,15 +207,46 @@ class Trial:
         self._require_fixed(after)
         symptom = require_symptom(self._contract, before, after)
         self._require_reached("after", after)
-        if self._is_model:
-            require_oracle(self._contract, after)
-        if self._contract["symptom"] in ("gradient", "never-updated"):
-            self._require_same_values(before, after, target)
         if self._contract["parameter"] is not None:
             self.evidence["postcondition"] = require_postcondition(before, after)
+        if self._contract["symptom"] in ("gradient", "never-updated"):
+            self._require_same_values(before, after, target)
+            meant = False
+        else:
+            meant = self._require_intent(target, after)
+        if self._is_model:
+            require_oracle(self._contract, after, meant)
         if self._projection is not None:
             self._require_constraint(target, before, after)
         return f"{symptom}; the fixed code does not"
+
+    def _require_intent(self, target: Target, after: Side) -> bool:
+        """Where the original can be run as it was meant, the fixed code has to do the same.
+
+        Answers whether it could.
+        """
+        copies = self._contract["parameter"] is not None or self._projection is not None
+        kind = "copy" if copies or not self._is_model else "local"
+        known = {"recipe": after.facts["recipe"], "settings": after.facts["settings"]}
+        meant = self._stage("before", target, known, ["trajectories"], kind)
+        failed = self._blocking(meant)
+        if failed is not None:
+            self.evidence.setdefault("notes", []).append(f"no reference to compare with: {told(failed)}")
+            return False
+        comparison = self._compare(meant, after)
+        if comparison.difference is not None:
+            again = self._stage("before", target, known, ["trajectories"], kind)
+            if self._compare(meant, again).difference is not None:
+                raise Unverified("two runs of the original differ, so nothing can be compared")
+            raise Refuted(
+                f"not what the original means: {_difference_told(comparison.difference)}",
+                comparison.difference,
+            )
+        self.evidence["reference"] = "the original, with the assignment taken as a " + (
+            "copy into the parameter" if kind == "copy" else "local value"
+        )
+        self._add_counts(comparison)
+        return True
 
     def _require_fixed(self, after: Side) -> None:
         """The fixed code has to run, all the phases of it."""
@@ -275,7 +308,14 @@ class Trial:
 
     # -- shared ---------------------------------------------------------------------------------------
 
-    def _payload(self, side: str, target: Target, known: Message | None, parts: list[str]) -> Message:
+    def _payload(
+        self,
+        side: str,
+        target: Target,
+        known: Message | None,
+        parts: list[str],
+        reference: str | None = None,
+    ) -> Message:
         self._files += 1
         return {
             "side": side,
@@ -285,11 +325,19 @@ class Trial:
             "recipe": known["recipe"] if known else None,
             "settings": known["settings"] if known else None,
             "parts": parts,
+            "reference": reference,
             "file": f"record-{self._files}.pt",
         }
 
-    def _stage(self, side: str, target: Target, known: Message | None, parts: list[str]) -> Side:
-        payload = self._payload(side, target, known, parts)
+    def _stage(
+        self,
+        side: str,
+        target: Target,
+        known: Message | None,
+        parts: list[str],
+        reference: str | None = None,
+    ) -> Side:
+        payload = self._payload(side, target, known, parts, reference)
         text = "the original" if side == "before" else "the fixed code"
         return Side(
             _value(self._run_stage("record", side, payload), f"{text} could not be run"), payload["file"]
@@ -304,7 +352,7 @@ class Trial:
             left = missed(wanted, ran.executed(path))
             if left:
                 text = "original" if side == "before" else "fixed code"
-                raise Unverified(f"the run of the {text} never reached {path}:{left[0][0]}")
+                raise Unverified(f"the run of the {text} never reached {path}:{left[0]}")
 
     def _describe(self, before: Side, after: Side) -> None:
         """Put into the evidence what was run and what it showed."""

@@ -32,28 +32,28 @@ class Loop:
         self._limit = steps
         self._keep_parameters = keep_parameters
         self._optimizers: list[Optimizer] = []
-        self._start: dict[int, list[Tensor]] = {}
-        self._moved: dict[int, list[bool]] = {}
-        self._reached: dict[int, list[bool]] = {}
+        self._leaves: dict[int, tuple[Tensor, Tensor]] = {}
 
     def facts(self) -> dict[str, Any]:
-        """How many parameters the optimizers hold, got gradients for, and moved."""
+        """How many tensors some loss depended on directly, and how many of them moved since."""
+        moved = [leaf for leaf, start in self._leaves.values() if not torch.equal(leaf.detach(), start)]
         return {
             "losses": self.losses[:50],
             "backwards": len(self.losses),
             "steps": self.steps,
             "timed_out": self.timed_out,
-            "held": sum(len(flags) for flags in self._moved.values()),
-            "with_gradient": sum(sum(flags) for flags in self._reached.values()),
-            "moved": sum(sum(flags) for flags in self._moved.values()),
+            "leaves": len(self._leaves),
+            "moved": len(moved),
         }
 
     def on_backward(self, loss: Tensor) -> None:
-        """Note a loss; cut if the loop has no optimizer to count by."""
+        """Note a loss and what it depends on; cut if the loop has no optimizer to count by."""
         if len(self.losses) >= self._limit and self.steps == 0:
             raise Cut
         self._recorder.note("losses", f"backward {len(self.losses)}", loss)
         self.losses.append(float(loss.detach().double().sum()))
+        for leaf in _leaves(loss):
+            self._leaves.setdefault(id(leaf), (leaf, leaf.detach().clone()))
 
     def on_optimizer(self, optimizer: Optimizer) -> None:
         """Watch the steps of a new optimizer."""
@@ -62,26 +62,20 @@ class Loop:
         optimizer.register_step_post_hook(lambda o, *_: self._after_step(o))
 
     def _before_step(self, optimizer: Optimizer) -> None:
-        held = _held(optimizer)
-        which = self._optimizers.index(optimizer)
-        reached = self._reached.setdefault(which, [False] * len(held))
-        for index, parameter in enumerate(held):
-            self._recorder.note("gradients", f"step {self.steps} parameter {which}.{index}", parameter.grad)
-            reached[index] |= parameter.grad is not None
-        self._start.setdefault(which, [p.detach().clone() for p in held])
+        for name, parameter in self._held(optimizer):
+            self._recorder.note("gradients", f"step {self.steps} {name}", parameter.grad)
 
     def _after_step(self, optimizer: Optimizer) -> None:
-        held = _held(optimizer)
-        which = self._optimizers.index(optimizer)
-        self._moved[which] = [not torch.equal(p.detach(), s) for p, s in zip(held, self._start[which])]
         if self._keep_parameters:
-            for index, parameter in enumerate(held):
-                self._recorder.note(
-                    "parameters", f"after step {self.steps} parameter {which}.{index}", parameter
-                )
+            self._recorder.note_all("parameters", f"after step {self.steps}", self._held(optimizer))
         self.steps += 1
         if self.steps >= self._limit:
             raise Cut
+
+    def _held(self, optimizer: Optimizer) -> list[tuple[str, Tensor]]:
+        which = self._optimizers.index(optimizer)
+        held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        return [(f"parameter {which}.{index}", parameter) for index, parameter in enumerate(held)]
 
     @contextmanager
     def watching(self, seconds: float = 0.0) -> Iterator[None]:
@@ -169,5 +163,17 @@ def _modules(value: Any, name: str) -> Iterator[Any]:
             yield from _modules(item, f"{name}[{index}]")
 
 
-def _held(optimizer: Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+def _leaves(loss: Tensor) -> list[Tensor]:
+    """The tensors at the ends of a graph, which get a gradient from it."""
+    found: list[Tensor] = []
+    seen: set[Any] = set()
+    waiting: list[Any] = [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        waiting += [following for following, _ in node.next_functions]
+    return found

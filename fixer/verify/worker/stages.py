@@ -18,6 +18,7 @@ from .frames import Message
 from .hints import hints_for, resolve
 from .models import CONSTRAINT, ModelRecord, author_constraint
 from .observe import Recorder, error_facts, packed, parameters, reseed, restore
+from .reference import Reference
 from .scripts import Loop, cut_short, note_value
 from .tracing import Tracer
 from .watch import ParameterWatch, rejected_value
@@ -39,11 +40,14 @@ def record(job: Message, payload: Message) -> Message:
         "settings": payload["settings"] or {},
     }
     watch = _watch(job, side)
-    with Tracer(job["contract"]["changed_lines"][side], watch) as tracer:
-        if payload["subject"]["class_name"] and not payload["subject"]["function"]:
-            _record_class(job, payload, recorder, facts)
-        else:
-            _record_call(job, payload, recorder, facts)
+    tracer = Tracer(job["contract"]["changed_lines"][side], watch)
+    is_model = payload["subject"]["class_name"] and not payload["subject"]["function"]
+    with tracer:
+        prepared = _prepared(job, payload, facts, _model if is_model else _call)
+    tracer.forget()  # what ran while arguments were tried out proves nothing
+    if prepared is not None and payload["parts"] != ["recipe"]:
+        with tracer:
+            (_record_model if is_model else _record_call)(job, payload, prepared, recorder, facts)
     facts["executed"] = tracer.executed()
     for error in facts["errors"]:
         error.setdefault("cause", next((e for e in tracer.raised if _tells(error, e)), None))
@@ -77,40 +81,55 @@ def constraint(job: Message, payload: Message) -> Message:
 STAGES: dict[str, Callable[[Message, Message], Message]] = {"record": record, "constraint": constraint}
 
 
-def _record_class(job: Message, payload: Message, recorder: Recorder, facts: Message) -> None:
+def _prepared(job: Message, payload: Message, facts: Message, prepare: Callable[..., Any]) -> Any:
+    """What is to be run, imported and with its arguments found; None if that failed."""
+    found: list[Any] = []
     with _phase(facts, "import and synthesis"):
-        bench = _bench(job, payload, payload["recipe"])
-        facts["recipe"] = bench.recipe.to_json()
-        facts["built"] = bench.recipe.describe()
-    if facts["errors"]:
-        return
+        found.append(prepare(job, payload, facts))
+    return found[0] if found else None
+
+
+def _model(job: Message, payload: Message, facts: Message) -> Bench:
+    bench = _bench(job, payload, payload["recipe"])
+    facts["recipe"], facts["built"] = bench.recipe.to_json(), bench.recipe.describe()
+    return bench
+
+
+def _call(job: Message, payload: Message, facts: Message) -> Callable[[], Any]:
+    """A function that calls the subject and answers with what it returned and what it was given."""
+    path = payload["subject"]["path"]
+    if payload["subject"]["function"] is None:
+        facts["built"] = "run as __main__"
+
+        def run() -> tuple[Any, ...]:
+            overlay.run_as_main(path)
+            return ()
+
+        return run
+    function, recipe = _callable(job, payload)
+    facts["recipe"], facts["built"] = payload["recipe"], recipe.describe()
+    args, kwargs = synthesis.make_inputs(recipe, job["seed"])
+    return lambda: (function(*args, **kwargs), [list(args), dict(kwargs)])
+
+
+def _record_model(job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message) -> None:
     ran = ModelRecord(job, payload, bench, recorder, facts)
-    ran.phases()
+    with _reference(payload) as bench.reference:
+        ran.phases()
     if ran.raw:
         facts["updates"] = f"updates-{payload['file']}"
         torch.save({"raw": ran.raw, "entries": packed(ran.constraint.entries)}, facts["updates"])
 
 
-def _record_call(job: Message, payload: Message, recorder: Recorder, facts: Message) -> None:
+def _record_call(
+    job: Message, payload: Message, call: Callable[[], Any], recorder: Recorder, facts: Message
+) -> None:
     """Run a function, a method or a whole script."""
-    subject = payload["subject"]
     loop = Loop(recorder, job["steps"], keep_parameters=job["contract"]["projection"] is None)
-    seconds = max(1.0, job["budget"] / 3)
-    if subject["function"] is None:
-        facts["built"] = "run as __main__"
-        with _phase(facts, "run", recorder), loop.watching(seconds):
-            overlay.run_as_main(subject["path"])
-    else:
-        with _phase(facts, "import and synthesis"):
-            function, recipe = _callable(job, payload)
-            facts["recipe"], facts["built"] = payload["recipe"], recipe.describe()
-        if facts["errors"]:
-            return
-        with _phase(facts, "call", recorder), loop.watching(seconds):
-            args, kwargs = synthesis.make_inputs(recipe, job["seed"])
-            reseed(job["seed"])
-            note_value(recorder, "returned value", function(*args, **kwargs))
-            note_value(recorder, "arguments afterwards", [list(args), dict(kwargs)])
+    reseed(job["seed"])
+    with _phase(facts, "call", recorder), _reference(payload), loop.watching(max(1.0, job["budget"] / 3)):
+        for name, value in zip(("returned value", "arguments afterwards"), call()):
+            note_value(recorder, name, value)
     facts["loop"] = loop.facts()
 
 
@@ -119,7 +138,7 @@ def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:
     cls = resolve(subject["path"], subject["class_name"])
     if recipe is None:
         hints = hints_for(job, payload["side"], subject["path"], subject["class_name"])
-        found = synthesis.synthesize(cls, hints, job["budget"] / 2)
+        found = synthesis.synthesize(cls, hints, job["budget"] / 4)
     else:
         found = synthesis.Recipe.from_json(recipe)
     projection = job["contract"]["projection"]
@@ -153,6 +172,16 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
         recipe = synthesis.arguments_for(cut_short(function), hints, job["budget"] / 4)
     payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
+
+
+@contextmanager
+def _reference(payload: Message) -> Iterator[Reference | None]:
+    """Run what is inside as its author meant it, if that is asked for."""
+    if payload["reference"] is None:
+        yield None
+    else:
+        with Reference(payload["reference"]) as reference:
+            yield reference
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .frames import Message
@@ -13,7 +13,8 @@ from .observe import first_line
 
 if TYPE_CHECKING:
     Range = tuple[int, int]
-    Watcher = Callable[[Any, str], None]  # a frame of a watched file, and "line" or "return"
+    Reach = list[Range]
+    from .watch import ParameterWatch
 
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
@@ -24,7 +25,7 @@ class Tracer:
     Lines of module and class bodies run at import whatever the harness does, so they prove nothing.
     """
 
-    def __init__(self, paths: Iterable[str], watcher: Watcher | None = None) -> None:
+    def __init__(self, paths: Iterable[str], watcher: ParameterWatch | None = None) -> None:
         self.lines: dict[str, set[int]] = {os.path.realpath(path): set() for path in paths}
         self.raised: list[Message] = []
         """Each exception that passed through the files, with the innermost of their frames."""
@@ -38,6 +39,13 @@ class Tracer:
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(self._previous)
+
+    def forget(self) -> None:
+        """Drop the lines seen so far, and what the watcher saw; not what was raised."""
+        for lines in self.lines.values():
+            lines.clear()
+        if self._watcher is not None:
+            self._watcher.forget()
 
     def executed(self) -> dict[str, list[int]]:
         """The lines seen, as plain data."""
@@ -76,30 +84,36 @@ class Tracer:
 
 def required(
     text: str, ranges: Sequence[Sequence[int]], other: str, replayed: Iterable[str] = ()
-) -> list[Range]:
-    """The changed ranges that a harness has to reach: those that hold a statement inside a function.
+) -> list[Reach]:
+    """What a harness has to reach: for each changed range and function, the lines of the changed statements.
 
-    Left out are functions that the `other` text does not have (whoever calls them shows in other checks), and
-    those named in `replayed`, whose changed statements are executed on their own.
+    One statement of each has to run; a condition counts only where nothing else changed. Left out are
+    functions that the `other` text does not have (whoever calls them shows in other checks), and those named
+    in `replayed`, whose changed statements are executed on their own.
     """
     there = {name for name, _ in _functions(ast.parse(other))}
-    wanted: list[Range] = []
+    wanted: list[Reach] = []
     for name, function in _functions(ast.parse(text)):
         if name in replayed or name not in there:
             continue
-        for statement in _own_statements(function):
-            wanted += [
-                (max(r[0], function.lineno), min(r[1], function.end_lineno))
-                for r in ranges
-                if _touches(_header(statement), r)
+        for first, last in ranges:
+            spans = [
+                (s, _header(s)) for s in _own_statements(function) if _touches(_header(s), (first, last))
             ]
-    return sorted(set(wanted))
+            simple = [span for statement, span in spans if not hasattr(statement, "body")]
+            if spans:
+                wanted.append(simple or [span for _, span in spans])
+    return wanted
 
 
-def missed(wanted: Iterable[Range], executed: Iterable[int]) -> list[Range]:
-    """The ranges of which no line ran."""
+def missed(wanted: Iterable[Reach], executed: Iterable[int]) -> list[int]:
+    """The first line of each of them of which no statement ran."""
     lines = set(executed)
-    return [(first, last) for first, last in wanted if not lines.intersection(range(first, last + 1))]
+    return [
+        spans[0][0]
+        for spans in wanted
+        if not any(lines.intersection(range(first, last + 1)) for first, last in spans)
+    ]
 
 
 def _functions(tree: ast.Module) -> list[tuple[str, Any]]:

@@ -14,7 +14,7 @@ _SEEN_AT_MOST = 20
 
 
 class ParameterWatch:
-    """A `tracing.Watcher` that looks at `expression` whenever the watched lines are entered and left."""
+    """Looks at `expression` whenever the watched lines are entered and left."""
 
     def __init__(self, expression: str, path: str, lines: Sequence[int]) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -44,6 +44,10 @@ class ParameterWatch:
             self._inside[id(frame)] = self._enter(frame)
         elif entered and not inside:
             self._leave(frame, self._inside.pop(id(frame)))
+
+    def forget(self) -> None:
+        """Drop what was seen so far."""
+        self.seen.clear()
 
     def _enter(self, frame: Any) -> dict[str, Any]:
         current = self._look(frame)
