@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import os
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -22,15 +25,59 @@ def resolve(path: str, name: str) -> Any:
 
 def hints_for(job: Message, side: str, path: str, name: str) -> Message:
     """What `synthesis` is told about a class or function."""
-    module = overlay.load(path, wanted=[name.split(".")[0]])
-    neighbours = [
-        item for item in vars(module).values() if isinstance(item, type) and issubclass(item, nn.Module)
-    ]
     return {
         "sources": job["overlay"][side],
-        "module_classes": neighbours,
+        "module_classes": _neighbours(path, name),
         "harness": harness_for(job["harness"], path, name),
     }
+
+
+def with_models(function: Callable[..., Any], path: str, name: str) -> Callable[..., Any]:
+    """Annotate a function's bare parameters with the class of the file that has the attributes they need."""
+    definition = _definition(ast.parse(overlay.source_text(path)), name)
+    signature = inspect.signature(function)
+    parameters = []
+    for parameter in signature.parameters.values():
+        if parameter.annotation is parameter.empty and parameter.default is parameter.empty:
+            needed = _attributes(definition, parameter.name) - set(dir(nn.Module))
+            fitting = [cls for cls in _neighbours(path, name) if needed and needed <= _offered(cls)]
+            parameter = parameter.replace(annotation=fitting[0]) if fitting else parameter
+        parameters.append(parameter)
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return function
+
+
+def _neighbours(path: str, name: str) -> list[type[nn.Module]]:
+    """The models that a file names."""
+    module = overlay.load(path, wanted=[name.split(".")[0]])
+    return [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, nn.Module)]
+
+
+def _definition(tree: ast.AST, name: str) -> ast.AST:
+    """The function or class of a qualified name; an empty module if the file builds it otherwise."""
+    for part in name.split("."):
+        inner = (node for node in ast.walk(tree) if getattr(node, "name", None) == part)
+        tree = next(inner, ast.Module(body=[], type_ignores=[]))
+    return tree
+
+
+def _attributes(tree: ast.AST, owner: str) -> set[str]:
+    """The attributes that are looked up on a name."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == owner
+    }
+
+
+def _offered(cls: type[nn.Module]) -> set[str]:
+    """The attributes of a model: those of its class and those its constructors name."""
+    names = set(dir(cls))
+    for base in cls.__mro__:
+        constructor = vars(base).get("__init__")
+        if inspect.isfunction(constructor):
+            names.update(constructor.__code__.co_names)
+    return names
 
 
 def harness_for(entries: list[Message], path: str, name: str) -> Message:

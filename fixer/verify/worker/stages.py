@@ -15,7 +15,7 @@ from torch import nn
 from . import overlay, synthesis
 from .bench import Bench
 from .frames import Message
-from .hints import hints_for, resolve
+from .hints import hints_for, resolve, with_models
 from .models import CONSTRAINT, ModelRecord, author_constraint
 from .observe import Recorder, error_facts, packed, parameters, reseed, restore
 from .reference import Reference
@@ -169,7 +169,8 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
         recipe = synthesis.Recipe.from_json(known["call"])
     else:
         hints = hints_for(job, side, subject["path"], subject["function"])
-        recipe = synthesis.arguments_for(cut_short(function), hints, job["budget"] / 4)
+        tried = with_models(cut_short(function), subject["path"], name)
+        recipe = synthesis.arguments_for(tried, hints, job["budget"] / 4)
     payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
 
