@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import inputs, mismatch, specs
+from . import inputs, mismatch, signatures, specs
 
 if TYPE_CHECKING:
     import inspect
@@ -31,6 +31,9 @@ class Probe:
         self.function = function
         self.context = context
         self.parameters = inputs.forward_parameters(function)
+        self.takes_any_name = any(
+            item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(function)
+        )
         self._by_name: dict[str, inspect.Parameter] = {item.name: item for item in self.parameters}
         self._guesses: dict[str, list[Spec]] = {}
 

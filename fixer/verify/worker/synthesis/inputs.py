@@ -169,11 +169,9 @@ def _taken(
         yield specs.tensor([names.BATCH], "int64", 0, 2)
     callee = _value(call.func, scope)
     if isinstance(callee, nn.Module):
-        for layer in shapes.first_layers(callee):
-            found = list(_layer_takes(layer, place, context, depth))
-            yield from found
-            if found:
-                return
+        layer = shapes.first_layer(callee)
+        if layer is not None:
+            yield from _layer_takes(layer, place, context, depth)
     elif path.startswith("self.") and inspect.ismethod(callee) and depth < _MAX_DEPTH:
         yield from _parameter_takes(callee, place, scope["self"], context, depth)
     elif last in ("linear", "conv1d", "conv2d", "conv3d", "embedding") and place == 0 and len(call.args) > 1:
@@ -228,7 +226,7 @@ def _value(node: ast.AST, scope: dict[str, Any]) -> Any:
         value = source.evaluate(node, scope)
     except Exception:  # a local variable, or an attribute that only forward sets
         return None
-    return None if isinstance(value, torch.Tensor) and nn.parameter.is_lazy(value) else value
+    return None if isinstance(value, nn.UninitializedParameter) else value
 
 
 def _loop_variables(node: ast.AST, scope: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,10 @@ def _lists(name: str, _context: Context) -> list[Spec]:
     ]
 
 
+def _tuples(name: str, context: Context) -> list[Spec]:
+    return [{**spec, "kind": "tuple"} for spec in _lists(name, context)]
+
+
 def _modules(name: str, context: Context) -> list[Spec]:
     word = name.lower().replace("_", "")
     matching = [cls for cls in context.module_classes if _alike(word, cls.__name__.lower())]
@@ -102,6 +106,7 @@ _OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
     "bool": lambda _name, _: [specs.literal(False), specs.literal(True)],
     "str": lambda name, _: [specs.literal(names.string(name))],
     "list": _lists,
+    "tuple": _tuples,
     "module": _modules,
     "modules": _module_lists,
     "class": _classes,

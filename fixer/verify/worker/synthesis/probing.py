@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from .specs import Path
 
-_PARAMETERS_AT_MOST = 3_000_000
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -154,7 +153,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def small_only(limit: int = _PARAMETERS_AT_MOST) -> Iterator[None]:
+def small_only(limit: int) -> Iterator[None]:
     """Refuse models with more parameters than `limit` while they are being built, before they are initialised."""
     register = getattr(nn.modules.module, "register_module_parameter_registration_hook", None)
     total = 0

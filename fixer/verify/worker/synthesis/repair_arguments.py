@@ -42,6 +42,9 @@ class Plan:
         self.function = signatures.constructor(cls)
         self.parameters = signatures.constructor_parameters(cls)
         self.defaults = {item.name: item.default for item in self.parameters}
+        self.takes_any_name = any(
+            item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(self.function)
+        )
         self._guesses: dict[str, list[Spec]] = {}
         self._aliases: dict[str, set[str]] = {}
 
@@ -54,12 +57,12 @@ class Plan:
         return self._guesses[name]
 
     def aliases(self, name: str) -> set[str]:
-        """Return the names and attributes that hold an argument inside the class."""
+        """Return the names and attributes that hold an argument, or what was computed from it, in the class."""
         if name not in self._aliases:
             found = {name}
             for _, function in signatures.constructors(self.cls):
                 node = self.context.sources.function(function)
-                found |= source.aliases(node, name) if node is not None else set()
+                found |= source.derived(node, name) if node is not None else set()
             self._aliases[name] = found
         return self._aliases[name]
 
@@ -86,7 +89,8 @@ def _suspects(failure: Failure, state: State, plan: Plan) -> list[str]:
             continue
         reached = {path for node in ast.walk(_head(statement)) for path in [source.dotted(node)] if path}
         own = isinstance(frame.scope.get("self"), plan.cls)
-        found.update((name, None) for name in known if (plan.aliases(name) if own else {name}) & reached)
+        found.update((name, None) for name in known if name in reached)
+        found.update((name, None) for name in known if own and plan.aliases(name) & reached)
     return list(dict.fromkeys([*found, *(name for name in known if name in state), *known]))
 
 
@@ -104,7 +108,15 @@ def _missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State
     key = mismatch.missing_key(failure)
     if key is None:
         return
+    if plan.takes_any_name and key not in state:
+        yield from (
+            {**state, key: guess} for guess in itertools.islice(_entry_guesses(key, failure, plan), 4)
+        )
     spaces = [(path, spec) for name in state for path, spec in specs.namespaces(state[name], (name,))]
+    for path, spec in spaces:
+        if spec["kind"] == "helper" and len(path) == 1:
+            for cls in itertools.islice(_classes_with(key, plan), 3):
+                yield {**state, path[0]: plan.context.instance(cls)}
     for guess in itertools.islice(_entry_guesses(key, failure, plan), 4):
         for path, spec in spaces:
             if key not in spec["items"]:
@@ -156,6 +168,8 @@ def _shrunk(spec: Spec, factor: int) -> Spec:
     value = spec.get("value")
     if spec["kind"] == "literal" and type(value) is int and value >= _SHRINK_FROM:
         return specs.literal(max(value // factor, 4))
+    if spec["kind"] == "new":
+        spec = {**spec, "kwargs": {**_large_defaults(spec["class"]), **spec["kwargs"]}}
     for field in ("items", "kwargs"):
         held = spec.get(field)
         if isinstance(held, dict):
@@ -165,8 +179,20 @@ def _shrunk(spec: Spec, factor: int) -> Spec:
     return spec
 
 
+def _large_defaults(named: Spec) -> State:
+    """Return the defaults of a class (a configuration, say) that are worth shrinking."""
+    cls = specs.find_named(named["module"], named["value"], {})
+    defaults = {item.name: item.default for item in signatures.constructor_parameters(cls)}
+    return {
+        name: specs.literal(value)
+        for name, value in defaults.items()
+        if type(value) is int and value >= _SHRINK_FROM
+    }
+
+
 # What an error says about an argument, and the kinds that would do instead.
 _KINDS = (
+    (r"(must|needs to|should) be (a )?tuple", ("tuple",)),
     (r"extend should be called with an iterable", ("modules",)),
     (
         r"is not (iterable|subscriptable)|has no len|(must|needs to|should) be (a )?(list|tuple|sequence|iterable)"
@@ -202,7 +228,9 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     if attribute:
         for cls in itertools.islice(_classes_with(attribute[1], plan), 4):
             yield from ({**state, name: plan.context.instance(cls)} for name in suspects[:2])
-    for kind in next((kinds for pattern, kinds in _KINDS if re.search(pattern, failure.message)), ()):
+    asked = mismatch.wanted_kinds(failure, plan.context.sources)
+    said = next((kinds for pattern, kinds in _KINDS if re.search(pattern, failure.message)), ())
+    for kind in dict.fromkeys([*asked, *said]):
         for name in suspects:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
 
@@ -219,8 +247,14 @@ def _classes_with(attribute: str, plan: Plan) -> Iterator[type]:
                 or not issubclass(cls, nn.Module)
             ):
                 continue
-            if hasattr(cls, attribute) and cls is not plan.cls and not inspect.isabstract(cls):
+            if cls is not plan.cls and not inspect.isabstract(cls) and _defines(cls, attribute):
                 yield cls
+
+
+def _defines(cls: type, attribute: str) -> bool:
+    """Whether instances have the attribute: the class has it, or a constructor names it."""
+    constructors = [inspect.unwrap(function) for _, function in signatures.constructors(cls)]
+    return hasattr(cls, attribute) or any(attribute in item.__code__.co_names for item in constructors)
 
 
 def _legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

@@ -36,6 +36,8 @@ def _missing_argument(case: Case) -> Iterator[State]:
 def _missing_entry(case: Case) -> Iterator[State]:
     """A batch lacks an entry: add a tensor of that name."""
     key = mismatch.missing_key(case.failure)
+    if key is not None and case.probe.takes_any_name and key not in case.state:
+        yield from ({**case.state, key: guess} for guess in _entry(key))
     for name in case.blamed if key is not None else ():
         for path, spec in specs.namespaces(case.state[name], (name,)):
             if key is not None and key not in spec["items"]:

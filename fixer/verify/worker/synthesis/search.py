@@ -20,6 +20,23 @@ if TYPE_CHECKING:
 _REPAIRS_IN_A_ROW = 12
 
 
+class _Node:
+    """A failure and the repairs of it that are still to be tried.
+
+    `cost` counts the repairs since the last one that came further: those before it and those already taken.
+    """
+
+    def __init__(self, progress: tuple[int, ...], cost: int, states: Iterator[State]) -> None:
+        self.progress = progress
+        self.cost = cost
+        self.states = states
+
+    @property
+    def priority(self) -> tuple[Any, ...]:
+        """Sorts first what came furthest; a failure that many repairs did not help waits for the others."""
+        return (self.cost // _REPAIRS_IN_A_ROW, tuple(-part for part in self.progress) or (1,), self.cost)
+
+
 class Found(NamedTuple):
     """Arguments that worked, and what they gave."""
 
@@ -39,18 +56,19 @@ class Search:
         self._deadline = deadline
         self._left = limit
         self._seen: set[str] = set()
-        self._queue: list[tuple[tuple[Any, ...], Iterator[State]]] = []
+        self._queue: list[tuple[tuple[Any, ...], int, _Node]] = []
         self._order = itertools.count()
-        self._push((1,), 0, starts)
+        self._push(_Node((), 0, starts))
 
     def __iter__(self) -> Iterator[Found]:
         """Yield what works, in the order in which it is found."""
         while self._queue and self._left > 0 and time.monotonic() < self._deadline:
-            (_, rank, taken, _), states = heapq.heappop(self._queue)
-            state = next(states, None)
+            node = heapq.heappop(self._queue)[2]
+            state = next(node.states, None)
             if state is None:
                 continue
-            self._push(rank, taken + 1, states)
+            node.cost += 1
+            self._push(node)
             key = json.dumps(state, sort_keys=True)
             if key in self._seen:
                 continue
@@ -62,12 +80,12 @@ class Search:
                 continue
             if self.last is None or failure.progress >= self.last.progress:
                 self.last = failure
-            self._push(tuple(-part for part in failure.progress), 0, iter(self._repair(failure, state)))
+            cost = 0 if failure.progress > node.progress else node.cost
+            self._push(_Node(failure.progress, cost, iter(self._repair(failure, state))))
 
     def reject(self, state: State, failure: Failure) -> None:
         """Say that arguments which worked failed later; repairing that comes first from now on."""
-        self._push((-(10**9), *(-part for part in failure.progress)), 0, iter(self._repair(failure, state)))
+        self._push(_Node((10**9, *failure.progress), 0, iter(self._repair(failure, state))))
 
-    def _push(self, rank: tuple[int, ...], taken: int, states: Iterator[State]) -> None:
-        # A failure that many repairs did not help waits until the others have had as many.
-        heapq.heappush(self._queue, ((taken // _REPAIRS_IN_A_ROW, rank, taken, next(self._order)), states))
+    def _push(self, node: _Node) -> None:
+        heapq.heappush(self._queue, (node.priority, next(self._order), node))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from .specs import Spec
 
 _INTEGERS = ("int64", "int32", "bool", "uint8")
+
+
+_AXIS = 4
+_COLOURS = 3
 
 
 def plain(rank: int, channels: int = names.WIDTH) -> list[int]:
@@ -65,6 +70,9 @@ def expected(layer: Any, place: int = 0) -> Spec | None:
         return specs.tensor([*leading, *layer.normalized_shape])
     if isinstance(layer, nn.GroupNorm):
         return signal(layer.num_channels, 2)
+    pattern, lengths = getattr(layer, "pattern", None), getattr(layer, "axes_lengths", None)
+    if isinstance(pattern, str) and isinstance(lengths, dict) and "->" in pattern and "..." not in pattern:
+        return specs.tensor(of_pattern(pattern, lengths))
     channels = _count(layer, "in_channels") or _count(layer, "num_features")
     if name == "BatchNorm1d" and channels:
         return specs.tensor([names.BATCH, channels])
@@ -80,13 +88,27 @@ def _count(layer: nn.Module, attribute: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def first_layers(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the modules of a container in the order in which a sequence calls them."""
-    if isinstance(module, (nn.Sequential, nn.ModuleList)):
-        for child in module:
-            yield from first_layers(child)
-    elif isinstance(module, nn.ModuleDict):
-        for child in module.values():
-            yield from first_layers(child)
-    else:
-        yield module
+_TRANSPARENT = (nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+def first_layer(module: nn.Module) -> nn.Module | None:
+    """Return the first layer of a container that may change a shape."""
+    if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
+        children = module.values() if isinstance(module, nn.ModuleDict) else module
+        return next((found for found in map(first_layer, children) if found is not None), None)
+    is_activation = type(module).__module__ == "torch.nn.modules.activation"
+    if isinstance(module, _TRANSPARENT) or (is_activation and not isinstance(module, nn.MultiheadAttention)):
+        return None
+    return module
+
+
+def of_pattern(pattern: str, lengths: dict[str, int]) -> list[int]:
+    """Return a shape for the left side of an einops pattern: ``b c (h p1) (w p2)`` with p1 and p2 known."""
+    axes = re.findall(r"\([^)]*\)|\S+", pattern.split("->")[0])
+    shape = [math.prod(lengths.get(name, _AXIS) for name in axis.strip("()").split()) for axis in axes]
+    for place, axis in enumerate(axes):
+        if place == 0 and axis == "b":
+            shape[place] = names.BATCH
+        elif axis == "c" and "c" not in lengths:
+            shape[place] = _COLOURS
+    return shape

@@ -200,6 +200,16 @@ def aliases(function: ast.AST, name: str) -> set[str]:
     return known
 
 
+def derived(function: ast.AST, name: str) -> set[str]:
+    """Return the names whose values were computed from `name`."""
+    known = {name}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and known & {dotted(item) for item in ast.walk(node.value)}:
+            targets = (item for target in node.targets for item in ast.walk(target))
+            known.update(path for path in map(dotted, targets) if path is not None)
+    return known - {"self"}
+
+
 def uses(function: ast.AST, names: set[str]) -> Iterator[Use]:
     """Yield every place that reads one of the names, in source order."""
     stack: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(function, ())]

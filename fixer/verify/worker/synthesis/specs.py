@@ -249,12 +249,15 @@ class Maker:
         shape, low, high = spec["shape"], spec.get("low"), spec.get("high")
         if low is None or high is None:
             kind = torch.complex64 if dtype.is_complex else torch.float32
-            return torch.randn(shape, generator=self.generator, dtype=kind).to(dtype)
+            normal: torch.Tensor = torch.randn(shape, generator=self.generator, dtype=kind)
+            return normal.to(dtype)
         if dtype.is_floating_point or dtype.is_complex:
-            return (torch.rand(shape, generator=self.generator) * (high - low) + low).to(dtype)
-        return torch.randint(int(low), max(int(high), int(low) + 1), shape, generator=self.generator).to(
-            dtype
+            uniform: torch.Tensor = torch.rand(shape, generator=self.generator) * (high - low) + low
+            return uniform.to(dtype)
+        integers: torch.Tensor = torch.randint(
+            int(low), max(int(high), int(low) + 1), shape, generator=self.generator
         )
+        return integers.to(dtype)
 
 
 def leaves(spec: Spec, path: Path = ()) -> Iterator[tuple[Path, Spec]]:

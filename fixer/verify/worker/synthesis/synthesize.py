@@ -13,7 +13,7 @@ from . import harvest, names, probing, recipe, repair_arguments, source, specs, 
 from .arguments import Context, without_absent
 from .case import Probe
 from .input_search import InputSearch, Outcome
-from .probing import Attempt, Failure, HarnessError
+from .probing import Attempt, Failure, HarnessError, TooLargeError
 from .recipe import Arguments, Recipe
 from .repair_arguments import Plan
 from .search import Search
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .specs import State
 
 _ATTEMPTS = 300
+_PARAMETERS = 3_000_000
+_PARAMETERS_IF_NEEDED = 100_000_000
+_SHRINKING_ATTEMPTS = 16
 
 
 def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
@@ -94,12 +97,21 @@ class _ModuleSearch:
         self._harness = harness
         self._plan = Plan(cls, context)
         self._deadline = deadline
+        self._limit = _PARAMETERS
+        self._too_large = 0
         self._configured = user.configured_arguments(harness, self._plan.parameters)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
         self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
 
     def run(self) -> Recipe:
         """Return the first recipe that works, else the first that nearly does."""
+        try:
+            return self._search()
+        except TooLargeError:
+            self._limit = _PARAMETERS_IF_NEEDED
+            return self._search()
+
+    def _search(self) -> Recipe:
         search = Search(self._starts(), self._construct, self._repair, self._deadline, _ATTEMPTS)
         best = Outcome(None, None, None)
         for state, module in search:
@@ -132,8 +144,13 @@ class _ModuleSearch:
         def run() -> Any:
             return recipe.build(self._cls, candidate, maker)
 
-        with probing.small_only():
-            return probing.attempt(run, self._deadline, "__init__", maker.tensors)
+        with probing.small_only(self._limit):
+            found = probing.attempt(run, self._deadline, "__init__", maker.tensors)
+        if found.failure is not None and isinstance(found.failure.error, TooLargeError):
+            self._too_large += 1
+            if self._too_large == _SHRINKING_ATTEMPTS:
+                raise found.failure.error
+        return found
 
     def _repair(self, failure: Failure, state: State) -> Iterator[State]:
         return (

@@ -111,7 +111,7 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
     if isinstance(parent, ast.Attribute):
         kind = _KIND_OF_METHOD.get(parent.attr, "module" if by_name == "module" else "namespace")
     elif isinstance(parent, ast.Call):
-        kind = by_name if by_name in ("class", "module") else "class" if by_name == "str" else "callable"
+        kind = _KIND_OF_CALLED.get(by_name, "callable") if _is_forward(function) else "class"
     elif isinstance(parent, ast.keyword):
         kind = "namespace"
     elif isinstance(parent, ast.Starred):
@@ -128,6 +128,14 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         kind = by_name if by_name in ("float", "list", "bool") else "int"
     if kind is not None:
         yield from of_kind(kind, name, context)
+
+
+# What an argument is that `forward` calls; elsewhere a call makes a layer, so that it is a class.
+_KIND_OF_CALLED = {"class": "class", "str": "class", "module": "module"}
+
+
+def _is_forward(function: Callable[..., Any]) -> bool:
+    return getattr(function, "__name__", "") == "forward"
 
 
 def _passed(
@@ -155,6 +163,8 @@ def _asked(callee: Any, place: int | str, name: str, context: Context) -> Iterat
     """Yield what the signature and the body of a class or function ask for at a place."""
     is_class = inspect.isclass(callee)
     parameters = signatures.constructor_parameters(callee) if is_class else signatures.parameters_of(callee)
+    if parameters and parameters[0].name == "self":
+        parameters = parameters[1:]
     target = signatures.constructor(callee) if is_class else callee
     for index, parameter in enumerate(parameters):
         if place not in (index, parameter.name):
@@ -191,8 +201,9 @@ def _callee(call: ast.Call, function: Callable[..., Any]) -> Any:
     if isinstance(func, ast.Attribute) and func.attr == "__init__" and isinstance(func.value, ast.Call):
         owner = signatures.owner_of(function)
         return owner.__mro__[1] if owner is not None else None
+    scope = {**vars(builtins), **getattr(function, "__globals__", {}), "self": signatures.owner_of(function)}
     try:
-        found = source.evaluate(func, {**vars(builtins), **getattr(function, "__globals__", {})})
+        found = source.evaluate(func, scope)
     except Exception:  # a local name, or a chain that ends somewhere else
         return None
     return found if callable(found) else None
