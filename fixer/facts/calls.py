@@ -18,6 +18,7 @@ from fixer.facts.kinds import (
     BufferKind,
     Kind,
     ModuleKind,
+    OneOf,
     OptimizerKind,
     ParameterKind,
     Plain,
@@ -43,6 +44,9 @@ from fixer.facts.operators import (
 from fixer.facts.tamper import SLOT_CHANGERS
 from fixer.facts.torch_facts import (
     MODULE_RETURNING_METHODS,
+    REPARAMETRISATION_REMOVERS,
+    REPARAMETRISED,
+    REPARAMETRISERS,
     SAME_OBJECT_METHODS,
     WRAPPERS,
     canonical,
@@ -263,6 +267,10 @@ def _outside_call(name: str, arguments: Arguments) -> Kind:
         return BufferKind(shape_of(first))
     if name in WRAPPERS:
         return ModuleKind(Symbol(name), items=(first,) if kinds else None, exact=True)
+    if name in REPARAMETRISERS and isinstance(first, ModuleKind):
+        return ModuleKind(Symbol(REPARAMETRISED), items=(first,), exact=True)
+    if name in REPARAMETRISATION_REMOVERS and isinstance(first, (ModuleKind, OneOf)):
+        return join(map(_original, options(first)))
     if head == "torch.nn.init" or name in ("copy.deepcopy", "copy.copy"):
         return first
     if head == "torch.nn.functional":
@@ -281,6 +289,13 @@ def _outside_call(name: str, arguments: Arguments) -> Kind:
     if name == "itertools.chain":
         return SequenceKind(None, join(map(element_of, kinds))) if kinds else UNKNOWN
     return UNKNOWN
+
+
+def _original(kind: Kind) -> Kind:
+    """What a module was before it was reparametrised."""
+    if isinstance(kind, ModuleKind) and kind.cls.name == REPARAMETRISED and kind.items:
+        return kind.items[0]
+    return kind
 
 
 def _tensor_function(name: str, arguments: Arguments) -> Kind:

@@ -35,7 +35,7 @@ from fixer.facts.kinds import (
 )
 from fixer.facts.layers import layer_slot
 from fixer.facts.operators import arithmetic, element_of, item, with_element
-from fixer.facts.torch_facts import WRAPPERS, torch_facts
+from fixer.facts.torch_facts import REPARAMETRISED, WRAPPERS, torch_facts
 
 if TYPE_CHECKING:
     from fixer.facts.project import Class, Project
@@ -309,6 +309,8 @@ class Expressions(ABC):
             return UNKNOWN
         if owner.cls.name in WRAPPERS and owner.items:
             return owner.items[0] if name in ("module", "_orig_mod") else self.slot(owner.items[0], name)
+        if owner.cls.name == REPARAMETRISED and owner.items:
+            return TensorKind() if name == "weight" else self.slot(owner.items[0], name)
         cls = self.project.find_class(owner.cls)
         if cls is not None:
             return self.project.class_slots(cls).get(name, UNKNOWN)

@@ -11,12 +11,15 @@ from fixer.facts.file import File, Function, blocks, dotted
 from fixer.facts.flow import Flow
 from fixer.facts.kinds import ModuleKind, is_tensor_like, options
 from fixer.facts.project import Class, Project
+from fixer.facts.tamper import EVERY, tampered
 from fixer.facts.updates import (
     Context,
     Nature,
     Update,
+    certain,
     projection_nature,
     reached_from_forward,
+    stripped,
     turns_grad_off,
     update_of,
     written_attributes,
@@ -288,6 +291,7 @@ class _Method:
         return (
             self._independent(update.statement)
             and not self._is_frozen(update.parameter)
+            and not self._is_tampered(update.parameter)
             and not any(isinstance(a, (ast.Try, ast.While)) for a in self._around(update.statement))
         )
 
@@ -343,6 +347,14 @@ class _Method:
                 return call.func.attr in _SELF_ITERATORS
             return not _is_random(call.func.attr)
         return False
+
+    def _is_tampered(self, parameter: ast.expr) -> bool:
+        """Whether code of the class empties slots of this name in a way that the flow does not see."""
+        if not certain(parameter, self.flow):
+            return False
+        names = {(dotted(parameter) or "").rpartition(".")[2], EVERY}
+        lineage = self.project.lineage(self.cls)
+        return any(names & tampered(ancestor.file, ancestor.node) for ancestor in lineage)
 
     def _is_frozen(self, parameter: ast.expr) -> bool:
         """Whether a parameter is made with ``requires_grad=False``: what no optimizer moves needs no hook."""
@@ -463,6 +475,10 @@ class _Method:
         return True
 
     def _obstacle(self, units: tuple[Unit, ...], left: list[ast.stmt]) -> str | None:
+        for update, _ in self.natures.values():
+            behind = stripped(self.context.locals.get(dotted(update.parameter) or "", update.parameter))[0]
+            if not certain(behind, self.flow):
+                return f"`{ast.unparse(update.parameter)}` may be reparametrised, and then is no Parameter"
         if left:
             return f"line {left[0].lineno} also does other things in its loop or block"
         first = min(unit.statement.lineno for unit in units)

@@ -172,8 +172,10 @@ def _with_write(project: Project, cls: Class, held: Kind, target: ast.expr, valu
     present = without(held, lambda option: option == ABSENT)
     if is_parameter(present) is Answer.YES and (present == held or _reads(cls, target)):
         return held  # it raises for all but a Parameter, where there is one
-    kind = Flow(project, cls.file, None, None).eval(value, Env()).kind if value is not None else UNKNOWN
-    return join((held, kind))
+    if value is None:
+        return UNKNOWN
+    before = Env({dotted(target) or "": Value(present)})  # `self.net = self.net.cuda()`
+    return join((held, Flow(project, cls.file, None, None).eval(value, before).kind))
 
 
 def _reads(cls: Class, target: ast.expr) -> bool:

@@ -91,6 +91,29 @@ WRAPPERS = frozenset(
 )
 """Callables that wrap one module and keep it reachable through `modules()`."""
 
+REPARAMETRISERS = frozenset(
+    {
+        "torch.nn.utils.weight_norm",
+        "torch.nn.utils.spectral_norm",
+        "torch.nn.utils.parametrizations.weight_norm",
+        "torch.nn.utils.parametrizations.spectral_norm",
+        "torch.nn.utils.parametrizations.orthogonal",
+    }
+)
+"""Functions that return their module with a `weight` that is computed from other parameters."""
+
+REPARAMETRISATION_REMOVERS = frozenset(
+    {
+        "torch.nn.utils.remove_weight_norm",
+        "torch.nn.utils.remove_spectral_norm",
+        "torch.nn.utils.parametrize.remove_parametrizations",
+    }
+)
+"""Functions that return their module with its own `weight` again."""
+
+REPARAMETRISED = "torch.nn.utils.reparametrised"
+"""The class that the facts give such a module; torch has none of this name."""
+
 _CANONICAL_PREFIXES = (
     ("torch.nn.modules.", 4),  # torch.nn.modules.linear.Linear -> torch.nn.Linear
     ("torch.nn.parameter.", 3),

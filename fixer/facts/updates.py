@@ -13,7 +13,7 @@ from enum import Enum
 
 from fixer.facts.file import File, Function, dotted
 from fixer.facts.flow import Flow
-from fixer.facts.kinds import Answer, BufferKind, Plain, is_parameter, options, without_none
+from fixer.facts.kinds import Answer, BufferKind, ParameterKind, Plain, is_parameter, options, without_none
 from fixer.facts.project import Class, Project
 
 
@@ -93,14 +93,25 @@ def _parameter(node: ast.expr, context: Context) -> tuple[ast.expr | None, bool]
     """The Parameter that an expression is, or whose data it is (also ``w`` after ``w = self.w.data``).
 
     A slot that may be None counts: reading an attribute of None raises, so no statement changes one.
+    So does the data of an attribute that is a Parameter unless its module is reparametrised.
     """
     node, through = stripped(node)
-    if is_parameter(without_none(context.flow.kind(node))) is Answer.YES:
+    if certain(node, context.flow) or (through and _may_be_parameter(node, context.flow)):
         return node, through
     behind, through_too = stripped(_seen_through(node, context))
-    if behind is not node and is_parameter(without_none(context.flow.kind(behind))) is Answer.YES:
+    if behind is not node and certain(behind, context.flow):
         return node, through or through_too
     return None, False
+
+
+def certain(node: ast.expr, flow: Flow) -> bool:
+    """Whether an expression is certainly a Parameter where a statement that reads it runs at all."""
+    return is_parameter(without_none(flow.kind(node))) is Answer.YES
+
+
+def _may_be_parameter(node: ast.expr, flow: Flow) -> bool:
+    kinds = options(flow.kind(node))
+    return isinstance(node, ast.Attribute) and any(isinstance(kind, ParameterKind) for kind in kinds)
 
 
 def _assignment(statement: ast.stmt, target: ast.expr, value: ast.expr, context: Context) -> Update | None:
