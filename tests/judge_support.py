@@ -89,8 +89,13 @@ def repairs(symptom: str, region: Region, *subjects: Subject, **more: Any) -> Co
     return Contract(Promise.REPAIRS, subjects, symptom=symptom, symptom_region=region, **more)
 
 
+def verifier_python() -> Path:
+    """The interpreter of the tests: it has torch."""
+    return Path(sys.executable)
+
+
 @functools.cache
 def _verifier() -> Verifier:
-    verifier = Verifier(VerifySettings(python=Path(sys.executable), steps=8), Path(__file__).parent)
+    verifier = Verifier(VerifySettings(python=verifier_python(), steps=8), Path(__file__).parent)
     atexit.register(verifier.close)
     return verifier
