@@ -218,53 +218,72 @@ def references(instances: Instances, name: str, method: Function) -> Iterator[Re
 
 
 def _attribute_reach(instances: Instances, file: File, node: ast.Attribute, method: Function) -> Reach:
+    parent = file.parents[node]
+    call = parent if isinstance(parent, ast.Call) and parent.func is node else None
+    fits = call is None or accepts(method, call)
+    near = instances.mentioned_in(file)
+    if not fits and not near and enclosing_self(file, node.value) is None:
+        return Reach.NEVER  # ``loss.backward()``, most of all; what follows costs more
     answer = instances.of_definition(file, node)
     if answer is Answer.UNKNOWN:
         answer = instances.holds(file, node.value, node.attr)
     if answer is not Answer.UNKNOWN:
         return Reach.LIKELY if answer is Answer.YES else Reach.NEVER
-    parent = file.parents[node]
-    call = parent if isinstance(parent, ast.Call) and parent.func is node else None
-    if call is None:
-        return Reach.LIKELY
-    if not accepts(method, call):
+    if not fits:
         return Reach.NEVER
-    close = (
-        not needs_arguments(method) or instances.mentioned_in(file) or _looks_like_module(file, node.value)
-    )
-    return Reach.LIKELY if close else Reach.POSSIBLE
+    likely = call is None or near or not required(method) or _looks_like_module(file, node.value)
+    return Reach.LIKELY if likely else Reach.POSSIBLE
 
 
 def _string_reach(instances: Instances, file: File, node: ast.Constant, method: str) -> Reach:
-    parent = file.parents[node]
     if node.value != method:  # "package.Net.backward"
         return Reach.LIKELY
-    match parent:
-        case ast.Call(func=function) if (dotted(function) or "").rpartition(".")[2] in _BY_NAME:
-            if parent.args[:1] in ([], [node]):  # attrgetter("backward")
+    match file.parents[node]:
+        case ast.Call(func=function, args=arguments) if _last_name(function) in _BY_NAME:
+            if arguments[0] is node:  # methodcaller("backward")
                 return Reach.LIKELY
-            answer = instances.holds(file, parent.args[0], method)
+            answer = instances.holds(file, arguments[0], method)
             return Reach.NEVER if answer is Answer.NO else Reach.LIKELY
-        case ast.Subscript(value=value):  # a key of a dictionary
-            looked_up = ast.unparse(value)
-            return Reach.LIKELY if looked_up.startswith("vars(") or "__dict__" in looked_up else Reach.NEVER
-        case ast.Tuple() if isinstance(file.parents[parent], ast.Subscript):  # Literal["forward", "backward"]
-            return Reach.NEVER
-        case ast.keyword(arg="norm") | ast.Call(func=ast.Name(id="print")):  # torch.fft; a message
-            return Reach.NEVER
+        case ast.Subscript(value=value) if _is_namespace(value):
+            return Reach.LIKELY
+        case ast.Subscript() | ast.keyword(arg="norm") | ast.Call(func=ast.Name(id="print")):
+            return Reach.NEVER  # a key; torch.fft; a message
         case ast.Expr() | ast.Compare() | ast.JoinedStr() | ast.MatchValue():
             return Reach.NEVER
-    return Reach.LIKELY if _looks_up_names(file) else Reach.POSSIBLE
+    if _looks_up_names(instances, file, method):
+        return Reach.LIKELY if instances.mentioned_in(file) else Reach.POSSIBLE
+    return Reach.POSSIBLE if _is_in_table(file, node) else Reach.NEVER
 
 
-def _looks_up_names(file: File) -> bool:
-    """Whether a file calls ``getattr(module, name)`` with names that it computes."""
+def _last_name(node: ast.expr) -> str:
+    return (dotted(node) or "").rpartition(".")[2]
+
+
+def _is_namespace(node: ast.expr) -> bool:
+    """``Net.__dict__``, ``vars(Net)``."""
+    if isinstance(node, ast.Call):
+        return _last_name(node.func) == "vars"
+    return _last_name(node) == "__dict__"
+
+
+def _looks_up_names(instances: Instances, file: File, method: str) -> bool:
+    """Whether a file calls ``getattr(module, name)`` on what may be an instance, with names it computes."""
     return any(
         isinstance(node, ast.Call)
-        and dotted(node.func) == "getattr"
-        and not (len(node.args) > 1 and isinstance(node.args[1], ast.Constant))
+        and _last_name(node.func) == "getattr"
+        and len(node.args) > 1
+        and not isinstance(node.args[1], ast.Constant)
+        and instances.holds(file, node.args[0], method) is not Answer.NO
         for node in ast.walk(file.tree)
     )
+
+
+def _is_in_table(file: File, node: ast.Constant) -> bool:
+    """Whether a string belongs to a list of names that other files may read."""
+    table = file.parents[node]
+    if not isinstance(table, (ast.List, ast.Tuple, ast.Set)) or file.function(node) is not None:
+        return False
+    return not isinstance(file.parents[table], ast.Subscript)  # Literal["forward", "backward"]
 
 
 def _in_family_body(instances: Instances, file: File, node: ast.Name) -> bool:
@@ -313,11 +332,6 @@ def required(method: Function) -> set[str]:
     needed = positional[1 : len(positional) - len(arguments.defaults)]
     keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     return {*needed, *(argument.arg for argument, default in keywords if default is None)}
-
-
-def needs_arguments(method: Function) -> bool:
-    """Whether a bound method cannot be called as ``x.backward()``."""
-    return bool(required(method))
 
 
 def enclosing_self(file: File, node: ast.expr) -> ast.ClassDef | None:

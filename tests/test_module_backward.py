@@ -145,7 +145,8 @@ def test_called_without_arguments_by_anything() -> None:
 
 def test_string_where_names_are_looked_up() -> None:
     code = "def run(net, x):\n    for name in ('forward', 'backward'):\n        getattr(net, name)(x)\n"
-    unchanged({"net.py": DEAD, "run.py": code})
+    unchanged({"net.py": DEAD, "run.py": "from net import Square\n" + code})
+    unchanged({"net.py": DEAD, "run.py": code}, findings=1)
 
 
 def test_alias_in_the_class() -> None:
@@ -279,6 +280,10 @@ def test_class_inside_a_function() -> None:
         "class Tape:\n    def backward(self, g): ...\n\n    def run(self, g):\n        self.backward(g)",
         "spectrum = torch.fft.fft(torch.ones(4), norm='backward')",
         "print('backward')",
+        "with torch.autograd.profiler.record_function('backward'):\n    pass",
+        "def name(net):\n    return {'forward': net.fw, 'backward': net.bw}",
+        "import typing\n\nDirection = typing.Literal['forward', 'backward']",
+        "def name(part):\n    getattr(torch, part)\n    return 'backward'",
         "def is_backward(direction):\n    return direction == 'backward'",
         "seconds = {}\n\n\ndef note(t):\n    seconds['backward'] = t",
     ],
