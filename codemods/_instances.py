@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -31,7 +31,7 @@ _TENSOR_ATTRIBUTES = frozenset("grad grad_fn is_leaf requires_grad retain_grad".
 _SCALERS = frozenset(("scale", "scale_loss"))
 """What mixed-precision helpers name the method that returns the scaled loss."""
 _MODULE_ATTRIBUTES = frozenset("eval forward modules parameters state_dict train zero_grad".split())
-_BY_NAME = frozenset("attrgetter delattr getattr hasattr methodcaller setattr".split())
+_BY_NAME = frozenset("attrgetter getattr methodcaller setattr".split())
 
 
 class Reach(IntEnum):
@@ -213,7 +213,7 @@ def references(instances: Instances, name: str, method: Function) -> Iterator[Re
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if node.value == name or node.value.endswith(f"{instances.cls.node.name}.{name}"):
                     yield Reference(file, node, _string_reach(instances, file, node, name))
-            elif isinstance(node, ast.Name) and node.id == name and _in_family_body(instances, file, node):
+            elif isinstance(node, ast.Name) and node.id == name and in_body_of(file, node, instances.heirs):
                 yield Reference(file, node, Reach.LIKELY)
 
 
@@ -246,8 +246,8 @@ def _string_reach(instances: Instances, file: File, node: ast.Constant, method: 
             return Reach.NEVER if answer is Answer.NO else Reach.LIKELY
         case ast.Subscript(value=value) if _is_namespace(value):
             return Reach.LIKELY
-        case ast.Subscript() | ast.keyword(arg="norm") | ast.Call(func=ast.Name(id="print")):
-            return Reach.NEVER  # a key; torch.fft; a message
+        case ast.Subscript() | ast.keyword(arg="norm") | ast.Call(func=ast.Name(id="print" | "hasattr")):
+            return Reach.NEVER  # a key; torch.fft; a message or a question
         case ast.Expr() | ast.Compare() | ast.JoinedStr() | ast.MatchValue():
             return Reach.NEVER
     if _looks_up_names(instances, file, method):
@@ -286,12 +286,11 @@ def _is_in_table(file: File, node: ast.Constant) -> bool:
     return not isinstance(file.parents[table], ast.Subscript)  # Literal["forward", "backward"]
 
 
-def _in_family_body(instances: Instances, file: File, node: ast.Name) -> bool:
-    """Whether a name stands in the body of the class or a subclass itself, where it means the method."""
-    owner = next(
-        (a for a in file.ancestors(node) if isinstance(a, (Function, ast.ClassDef, ast.Lambda))), None
-    )
-    return any(owner is heir.node for heir in instances.heirs)
+def in_body_of(file: File, node: ast.AST, classes: Iterable[Class]) -> bool:
+    """Whether a node stands in the body of a class itself, where a name means a member."""
+    scopes = (Function, ast.ClassDef, ast.Lambda)
+    owner = next((ancestor for ancestor in file.ancestors(node) if isinstance(ancestor, scopes)), None)
+    return any(owner is cls.node for cls in classes)
 
 
 def _looks_like_module(file: File, node: ast.expr) -> bool:

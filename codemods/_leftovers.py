@@ -14,7 +14,7 @@ from fixer.facts import Answer, Class, File, Function, Project, dotted, is_param
 from fixer.facts.kinds import UNKNOWN, ModuleKind, is_tensor_like, options
 from fixer.facts.torch_facts import torch_facts
 
-from ._instances import Instances, enclosing_self
+from ._instances import Instances, enclosing_self, in_body_of
 
 _CONSTRUCTORS = ("__init__", "reset_parameters")
 _STATE_METHODS = frozenset(
@@ -115,7 +115,7 @@ def _writes(instances: Instances, name: str, gone: set[ast.AST]) -> list[Removal
                 continue
             if isinstance(node, ast.Constant) and node.value == name and by_name:
                 return None
-            if _names_member(node, name) and _in_family(instances, file, node):
+            if _names_member(node, name) and in_body_of(file, node, instances.family):
                 return None
             if not isinstance(node, ast.Attribute) or node.attr != name:
                 continue
@@ -132,14 +132,6 @@ def _names_member(node: ast.AST, name: str) -> bool:
     return (isinstance(node, ast.Name) and node.id == name) or (
         isinstance(node, Function) and node.name == name
     )
-
-
-def _in_family(instances: Instances, file: File, node: ast.AST) -> bool:
-    """Whether a node stands directly in the body of a class of the family."""
-    owner = next(
-        (a for a in file.ancestors(node) if isinstance(a, (Function, ast.ClassDef, ast.Lambda))), None
-    )
-    return any(owner is cls.node for cls in instances.family)
 
 
 def _is_placeholder(removal: Removal) -> bool:

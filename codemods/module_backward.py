@@ -59,18 +59,17 @@ seen; neither is one that builds the method's name at run time.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted
-from fixer.facts.file import blocks
-from fixer.rewrite import CannotRewriteError, Editor, Rewrite
+from fixer.rewrite import CannotRewriteError, Rewrite
 from fixer.rule import Applicability, Contract, Finding, Fix, Promise, Rule, Subject
 
+from ._deletion import delete_method
 from ._formula import intent
-from ._gradients import comment_speaks_of_gradients, is_comment, is_text, speaks_of_gradients
-from ._instances import Instances, Reach, Reference, references
-from ._leftovers import Removal, is_pure, leftovers
+from ._gradients import is_text, speaks_of_gradients
+from ._instances import Instances, Reach, Reference, in_body_of, references
 from ._state import changed_state
 
 _HARMLESS_DECORATORS = frozenset(
@@ -113,19 +112,13 @@ class ModuleBackward(Rule):
         message = f"`{cls.symbol.name}.backward` is never called: {_WHY}"
         meant = intent(cls, method)
         if meant:
-            message += (
-                f". It would {meant}, which has never been in force; that takes a `torch.autograd.Function`"
-            )
+            message += f". It would {meant}: never in force so far, it takes a `torch.autograd.Function`"
         state = changed_state(instances, method)
         if state:
-            explained = (
-                f"It changes {state}, which other methods read: this has never happened. Do it where it "
-            )
-            return self.finding(file, span, message, help=explained + "belongs, then delete the method.")
+            return self.finding(file, span, message, help=_about_state(state))
         if doubts:
-            return self.finding(
-                file, span, message.replace("never", "not known to be", 1), help=_advice(doubts[0])
-            )
+            unsure = message.replace("never", "not known to be", 1)
+            return self.finding(file, span, unsure, help=_about_doubt(doubts[0]))
         try:
             return self.finding(file, span, message, _fix(instances, method))
         except CannotRewriteError as error:
@@ -137,16 +130,17 @@ _WHY = "autograd differentiates what `forward` computes and takes no notice of t
 
 def _own_backward(cls: Class) -> Function | None:
     """The class's `backward`, if it is one plain method about gradients in the class's own body."""
-    binding = [
+    if "backward" not in cls.methods:
+        return None
+    method = cls.methods["backward"]
+    named = [
         node
         for node in ast.walk(cls.node)
-        if (isinstance(node, Function) and node.name == "backward" and cls.file.class_of(node) is cls.node)
-        or (isinstance(node, ast.Name) and node.id == "backward" and isinstance(node.ctx, ast.Store))
+        if "backward" in (getattr(node, "name", None), getattr(node, "id", None))
+        and in_body_of(cls.file, node, [cls])
     ]
-    if len(binding) != 1 or binding[0] not in cls.node.body:
-        return None
-    method = binding[0]
-    assert isinstance(method, Function)
+    if named != [method] or method not in cls.node.body:
+        return None  # one of several, an alias, or there only under a condition
     arguments = [*method.args.posonlyargs, *method.args.args]
     if not arguments or arguments[0].arg == "ctx" or isinstance(method, ast.AsyncFunctionDef):
         return None
@@ -235,7 +229,14 @@ def _runs_autograd(project: Project, file: File, method: Function) -> bool:
     return False
 
 
-def _advice(doubt: Reference) -> str:
+def _about_state(state: str) -> str:
+    return (
+        f"It changes {state}, which other code reads: this has never happened. Do it where it belongs, then "
+        "delete the method."
+    )
+
+
+def _about_doubt(doubt: Reference) -> str:
     row = doubt.file.source.location(doubt.file.source.span(doubt.node)[0])[0]
     written = ast.unparse(doubt.node)
     return (
@@ -244,17 +245,10 @@ def _advice(doubt: Reference) -> str:
     )
 
 
-# The fix
-
-
 def _fix(instances: Instances, method: Function) -> Fix:
     cls = instances.cls
     rewrite = Rewrite(instances.project)
-    editor = rewrite.file(cls.file)
-    editor.delete(method, comments=True)
-    _remove_comments_behind(editor, method)
-    stored = leftovers(instances, method)
-    _remove(rewrite, instances.project, [removal for found in stored.values() for removal in found])
+    stored = delete_method(rewrite, instances, method)
     message = "Delete `backward`"
     if stored:
         message += " and what only it reads: " + ", ".join(f"`self.{name}`" for name in stored)
@@ -263,65 +257,6 @@ def _fix(instances: Instances, method: Function) -> Fix:
         Promise.PRESERVES, tuple(Subject(subject.file.path, subject.symbol.name) for subject in subjects)
     )
     return Fix(message, Applicability.SAFE, rewrite.edits(), contract)
-
-
-def _remove_comments_behind(editor: Editor, method: Function) -> None:
-    """Remove the comments at the end of a method's body, which end the method only for people."""
-    source = editor.source
-    assert method.end_lineno is not None
-    start = last = method.end_lineno + 1
-    rows = source.location(len(source.data))[0]
-    for row in range(start, rows + 1):
-        line = source.line(row)
-        if is_comment(editor.file, row) and len(line) - len(line.lstrip()) > method.col_offset:
-            last = row + 1
-        elif line.strip():
-            break
-    if last > start:
-        end = source.offset(last, 0) if last <= rows else len(source.data)
-        editor.replace_span(source.offset(start, 0), end, "")
-
-
-def _remove(rewrite: Rewrite, project: Project, removals: Iterable[Removal]) -> None:
-    doomed: dict[ast.stmt, File] = {}
-    for removal in removals:
-        if removal.whole:
-            doomed[removal.statement] = removal.file
-        else:
-            _drop_target(rewrite.file(removal.file), removal)
-    for statement, file in _with_emptied_guards(project, doomed).items():
-        rewrite.file(file).delete(statement, comments=comment_speaks_of_gradients(file, statement))
-
-
-def _drop_target(editor: Editor, removal: Removal) -> None:
-    """``out = self.out = f(x)`` loses `self.out`."""
-    assert isinstance(removal.statement, ast.Assign)
-    parts = [*removal.statement.targets, removal.statement.value]
-    following = parts[parts.index(removal.target) + 1]
-    start, end = editor.source.span(removal.target)
-    next_start = editor.source.span(following)[0]
-    if editor.source.slice(end, next_start).strip() != "=":
-        raise CannotRewriteError(f"line {removal.statement.lineno} is written in an unusual way")
-    editor.replace_span(start, next_start, "")
-
-
-def _with_emptied_guards(project: Project, doomed: dict[ast.stmt, File]) -> dict[ast.stmt, File]:
-    """The statements to delete; an `if` without `else` of which nothing is left goes as a whole."""
-    result = dict(doomed)
-    for statement, file in doomed.items():
-        guard = file.parents[statement]
-        while (
-            isinstance(guard, ast.If)
-            and not guard.orelse
-            and all(item in result for item in guard.body)
-            and is_pure(project, file, guard.test)
-            and any(guard is item for block in blocks(file.parents[guard]) for item in block)
-        ):
-            for item in guard.body:
-                del result[item]
-            result[guard] = file
-            guard = file.parents[guard]
-    return result
 
 
 def _owners(instances: Instances) -> list[Class]:

@@ -149,6 +149,11 @@ def test_string_where_names_are_looked_up() -> None:
     unchanged({"net.py": DEAD, "run.py": code}, findings=1)
 
 
+def test_local_variable_of_the_name() -> None:
+    forward = "backward = x * 2; return backward"
+    changed(module("def backward(self, g):\n    return g", forward), module("", forward))
+
+
 def test_alias_in_the_class() -> None:
     unchanged(module("def backward(self, g):\n    return g\n\npropagate = backward"))
 
@@ -280,6 +285,7 @@ def test_class_inside_a_function() -> None:
         "class Tape:\n    def backward(self, g): ...\n\n    def run(self, g):\n        self.backward(g)",
         "spectrum = torch.fft.fft(torch.ones(4), norm='backward')",
         "print('backward')",
+        "def train(loss):\n    if hasattr(loss, 'backward'):\n        loss.backward()",
         "with torch.autograd.profiler.record_function('backward'):\n    pass",
         "def name(net):\n    return {'forward': net.fw, 'backward': net.bw}",
         "import typing\n\nDirection = typing.Literal['forward', 'backward']",
@@ -375,6 +381,7 @@ SAVES = "def backward(self, g):\n    return g * self.x"
         ("self.x: torch.Tensor = x; return x", "return x"),
         ("y = self.x = torch.relu(x); return y", "y = torch.relu(x); return y"),
         ("self.x = y = torch.relu(x); return y", "y = torch.relu(x); return y"),
+        ("self.x = self.y = y = torch.relu(x); return y", "self.y = y = torch.relu(x); return y"),
     ],
 )
 def test_stored_only_for_it(before: str, after: str) -> None:
@@ -432,6 +439,13 @@ class Other:
     changed(module(SAVES, "self.x = x; return x") + other, module("", "return x") + other)
 
 
+def test_all_targets_go() -> None:
+    backward = "def backward(self, g):\n    return g * self.x * self.y"
+    changed(module(backward, "self.x = self.y = x; return x"), module("", "return x"))
+    kept = "self.x = self.y = log(x); return x"
+    changed(module(backward, kept), module("", "log(x); return x"))
+
+
 def test_placeholder_goes_and_configuration_stays() -> None:
     init = "def __init__(self, scale):\n    super().__init__()\n    self.scale = scale\n    self.x = None"
     backward = "def backward(self, g):\n    return g * self.x * self.scale"
@@ -455,6 +469,22 @@ def test_chain_of_attributes_goes() -> None:
 def test_guard_that_is_left_empty_goes() -> None:
     before = "if self.training:\n        # Keep it for the backward pass.\n        self.x = x\n    return x"
     changed(module(SAVES, before), module(""))
+
+
+def test_guard_that_is_an_elif_stays() -> None:
+    before = "if x.dim() > 2:\n        x = x * 2\n    elif self.training:\n        self.x = x\n    return x"
+    changed(module(SAVES, before), module("", before.replace("self.x = x", "pass")))
+
+
+def test_guard_inside_else_goes() -> None:
+    choice = "if x.dim() > 2:\n        x = x * 2\n    else:\n        {}\n    return x"
+    before, after = choice.format("if x.any():\n            self.x = x"), choice.format("pass")
+    changed(module(SAVES, before), module("", after))
+
+
+def test_guard_that_calls_something_stays() -> None:
+    before = "if self.training and log(x):\n        self.x = x\n    return x"
+    changed(module(SAVES, before), module("", before.replace("self.x = x", "pass")))
 
 
 def test_guard_that_holds_more_stays() -> None:
