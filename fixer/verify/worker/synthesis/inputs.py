@@ -83,6 +83,10 @@ def _guesses(
         base = next(iter([*consumed, *named]), specs.tensor(shapes.plain(max(rank, 2))))
         if specs.is_tensor(base):
             yield _adjusted(base, rank, dtype)
+    parts = 0 if node is None or named else _parts(node, name)
+    if parts:
+        item = next(iter(consumed), specs.tensor(shapes.plain(2, _widest_guess(owner))))
+        yield specs.sequence("tuple", [item] * parts)
     yield from consumed
     yield from named
     yield from _others(name, owner)
@@ -269,6 +273,15 @@ def _evidence(node: ast.AST, name: str) -> tuple[int, str | None]:
         if exact and _reassigned(use):
             break
     return exact or (least if least > 2 else 0), dtype
+
+
+def _parts(node: ast.AST, name: str) -> int:
+    """Return into how many parts ``h, c = state`` takes an argument itself, 0 if none does."""
+    for use in source.uses(node, {name}):
+        parent = use.parents[0]
+        if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Tuple):
+            return len(parent.targets[0].elts)
+    return 0
 
 
 def _reassigned(use: source.Use) -> bool:

@@ -62,7 +62,12 @@ def _modules(name: str, context: Context) -> list[Spec]:
 
 
 def _alike(word: str, class_name: str) -> bool:
-    return word in class_name or class_name in word
+    """Whether an argument's name is a class's, or a long part of it (``encoder``: ``TextEncoder``)."""
+    return (
+        word == class_name
+        or (len(word) > 4 and word in class_name)
+        or (len(class_name) > 4 and class_name in word)
+    )
 
 
 def _module_lists(name: str, context: Context) -> list[Spec]:

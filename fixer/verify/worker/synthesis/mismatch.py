@@ -43,6 +43,7 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
 _LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
 
 _RANKS: tuple[tuple[str, int], ...] = (
+    (r"needs (\d)D input|[Oo]nly (\d)D, (\d)D and (\d)D input", 0),
     (r"not enough values to unpack \(expected (?:at least )?(\d)", 0),
     (r"too many values to unpack \(expected (\d)", 0),
     (r"is not equal to len\(dims\) = (\d)", 0),
@@ -87,11 +88,23 @@ def _from_division(message: str) -> Iterator[tuple[int, int]]:
 
 def _from_lists(message: str) -> Iterator[tuple[int, int]]:
     """Yield the places in which two shapes of the message differ, compared from the right, in both orders."""
-    found = [[int(item) for item in text.split(",")] for text in re.findall(_LISTS, message)][:2]
+    found = _shapes_in(message)
     if len(found) == 2:
         pairs = [pair for pair in zip(found[0][::-1], found[1][::-1]) if pair[0] != pair[1]]  # noqa: B905 (Python 3.8)
         yield from ((seen, wanted) for wanted, seen in pairs)
         yield from pairs
+
+
+def _shapes_in(message: str) -> list[list[int]]:
+    return [[int(item) for item in text.split(",")] for text in re.findall(_LISTS, message)][:2]
+
+
+def whole_shapes(message: str) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the shape that was seen and the one that was wanted, in both orders, where a message gives two."""
+    found = _shapes_in(message)
+    if len(found) == 2:
+        yield found[1], found[0]
+        yield found[0], found[1]
 
 
 def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
@@ -189,6 +202,26 @@ def ranks(message: str) -> list[int]:
                 found = [value + 1 if value >= 0 else -value for value in found]
             return sorted({value for value in found if 0 <= value <= 6}, reverse=True)
     return []
+
+
+_RANK_CHANGES = (
+    (r"unpack \(expected (\d), got (\d)\)", (1, 2)),
+    (r"input\.dim\(\) = (\d) is not equal to len\(dims\) = (\d)", (2, 1)),
+    (r"equation \((\d)\) does not match the number of dimensions \((\d)\)", (1, 2)),
+    (r"(\d)-?D[^D]{0,30}[Gg]ot:? (\d)-?D", (1, 2)),
+    (r"[Gg]ot (\d)D input, but .* needs (\d)D", (2, 1)),
+    (r"expected (\d) dims?\. Received (\d)-dim", (1, 2)),
+    (r"expected (\d)D input \(got (\d)D", (1, 2)),
+)
+
+
+def rank_change(message: str) -> int:
+    """Return by how much the rank of what was computed is wrong, 0 if the message does not say."""
+    for pattern, (wanted, seen) in _RANK_CHANGES:
+        match = re.search(pattern, message)
+        if match:
+            return int(match[wanted]) - int(match[seen])
+    return 0
 
 
 def wanted_volume(message: str) -> tuple[int, int] | None:

@@ -215,7 +215,7 @@ def _frames(traceback: TracebackType | None, entry: str) -> tuple[Frame, ...]:
         found.append(
             Frame(
                 frame.f_code.co_filename,
-                traceback.tb_lineno,
+                traceback.tb_lineno or 0,
                 frame.f_code.co_name,
                 frame.f_locals,
                 frame.f_globals,

@@ -84,7 +84,7 @@ _CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
     (r"must be a mapping|invalid data type", _as_object),
     (r"'(Tensor|int|float|NoneType|Namespace|str)' object is not callable", _as_callable),
     (
-        r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'|IndexError",
+        r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'|IndexError|step must be",
         _as_list,
     ),
     (
@@ -122,6 +122,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     *repair_types.STEPS,
     *repair_shapes.STEPS,
     _none_given,
+    repair_shapes.same_rank,
     repair_shapes.alike,
     _other_guess,
     repair_shapes.other_rank,

@@ -45,28 +45,54 @@ def _with_features(given: Spec, wanted: Spec) -> list[int]:
 
 def _wrong_rank(case: Case) -> Iterator[State]:
     """The message asks for a number of dimensions."""
-    for rank in mismatch.ranks(case.message):
+    wanted = mismatch.ranks(case.message)
+    change = mismatch.rank_change(case.message)
+    if change:
+        yield from _reranked_by(case, change)
+    for rank in wanted:
+        yield _all_reranked(case, rank)
+    for rank in wanted:
         for path, spec in case.suspects:
             if len(spec["shape"]) != rank:
                 yield specs.replaced(case.state, path, shapes.reranked(spec, rank))
     if re.search(
-        r"[Dd]imension out of range|unpack|too many indices|same number of dimensions|len\(dims\)",
-        case.message,
+        r"out of range|unpack|too many indices|same number of dim|len\(dims\)|not compatible", case.message
     ):
-        for change in (1, -1, 2):
-            for path, spec in case.suspects:
-                if 0 < len(spec["shape"]) + change <= 5:
-                    yield specs.replaced(case.state, path, shapes.reranked(spec, len(spec["shape"]) + change))
+        for other in (1, -1, 2):
+            yield from _reranked_by(case, other)
+
+
+def _all_reranked(case: Case, rank: int, is_wanted: Callable[[Spec], bool] = specs.is_floating) -> State:
+    """Give all inputs of a type the same rank."""
+    changed = case.state
+    for path, spec in case.suspects:
+        if is_wanted(spec) and len(spec["shape"]) != rank:
+            changed = specs.replaced(changed, path, shapes.reranked(spec, rank))
+    return changed
+
+
+def _reranked_by(case: Case, change: int) -> Iterator[State]:
+    for path, spec in case.suspects:
+        if 0 < len(spec["shape"]) + change <= 5:
+            yield specs.replaced(case.state, path, shapes.reranked(spec, len(spec["shape"]) + change))
 
 
 def _wrong_size(case: Case) -> Iterator[State]:
     """The message, or the guard that raised, says which size it saw and which it wanted."""
+    for path, spec in case.suspects:
+        for seen_shape, wanted_shape in mismatch.whole_shapes(case.message):
+            if spec["shape"] == seen_shape:
+                yield specs.replaced(case.state, path, {**spec, "shape": wanted_shape})
     pairs = list(dict.fromkeys(mismatch.sizes(case.failure, case.probe.context.sources)))[:8]
     for seen, wanted in pairs:
         for path, spec in case.suspects:
-            for axis in _axes(spec):
-                if spec["shape"][axis] == seen and 0 < wanted <= _LARGEST_SIZE:
-                    yield _resized(case.state, path, axis, wanted)
+            axes = [
+                axis for axis in _axes(spec) if spec["shape"][axis] == seen and 0 < wanted <= _LARGEST_SIZE
+            ]
+            if len(axes) > 1:
+                everywhere = [wanted if size == seen else size for size in spec["shape"]]
+                yield specs.replaced(case.state, path, {**spec, "shape": everywhere})
+            yield from (_resized(case.state, path, axis, wanted) for axis in axes)
     for seen, wanted in pairs:
         for path, spec in case.suspects:
             for axis in _axes(spec):
@@ -74,7 +100,18 @@ def _wrong_size(case: Case) -> Iterator[State]:
                 for other in dict.fromkeys((size * wanted / max(seen, 1), size + wanted - seen)):
                     if other == int(other) and 0 < other <= _LARGEST_SIZE:
                         yield _resized(case.state, path, axis, int(other))
+        yield from _all_resized(case, wanted / max(seen, 1))
         yield from _other_sides(case, wanted / max(seen, 1))
+
+
+def _all_resized(case: Case, ratio: float) -> Iterator[State]:
+    """What was concatenated grows and shrinks together."""
+    changed = case.state
+    for path, spec in case.suspects:
+        axis = shapes.feature_axis(len(spec["shape"]))
+        if specs.is_floating(spec) and spec["shape"]:
+            changed = _resized(changed, path, axis, max(round(spec["shape"][axis] * ratio), 1))
+    yield changed
 
 
 def _axes(spec: Spec) -> list[int]:
@@ -109,6 +146,7 @@ def _wrong_volume(case: Case) -> Iterator[State]:
     if volume is None:
         return
     seen, wanted = volume
+    yield from same_rank(case)
     for path, spec in case.suspects:
         for axis in _axes(spec):
             size = spec["shape"][axis]
@@ -141,7 +179,7 @@ def _out_of_range(case: Case) -> Iterator[State]:
 
 _SMALL = (
     r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)|non-zero size"
-    r"|maximum size for tensor|at least|non-empty|greater than|unfold|step must be|sizes must be non-empty"
+    r"|maximum size for tensor|at least|non-empty|greater than|unfold|sizes must be non-empty"
 )
 
 
@@ -186,6 +224,12 @@ def alike(case: Case) -> Iterator[State]:
         for other in case.tensors.values():
             if spec["shape"] != other["shape"]:
                 yield specs.replaced(case.state, path, {**spec, "shape": other["shape"]})
+
+
+def same_rank(case: Case) -> Iterator[State]:
+    """Another rank for all floating inputs at once, or for all integers."""
+    for is_wanted in (specs.is_floating, specs.is_integer):
+        yield from (_all_reranked(case, rank, is_wanted) for rank in (3, 2, 4, 1))
 
 
 def other_rank(case: Case) -> Iterator[State]:

@@ -44,6 +44,13 @@ class Found(NamedTuple):
     value: Any
 
 
+def _next(states: Iterator[State]) -> State | None:
+    try:
+        return next(states, None)
+    except Exception:  # repairs look at objects of the code under test, whose attributes may do anything
+        return None
+
+
 class Search:
     """Iterates over arguments that work; `last` is the failure that came furthest."""
 
@@ -64,7 +71,7 @@ class Search:
         """Yield what works, in the order in which it is found."""
         while self._queue and self._left > 0 and time.monotonic() < self._deadline:
             node = heapq.heappop(self._queue)[2]
-            state = next(node.states, None)
+            state = _next(node.states)
             if state is None:
                 continue
             node.cost += 1

@@ -131,6 +131,11 @@ def is_floating(spec: Spec) -> bool:
     return is_tensor(spec) and spec["dtype"] in FLOATING
 
 
+def is_integer(spec: Spec) -> bool:
+    """Whether the spec describes a tensor of integers."""
+    return is_tensor(spec) and spec["dtype"] in ("int64", "int32")
+
+
 def is_none(spec: Spec) -> bool:
     """Whether the spec describes None."""
     return bool(spec["kind"] == "literal" and spec["value"] is None)
