@@ -112,7 +112,7 @@ class ModuleBackward(Rule):
         message = f"`{cls.symbol.name}.backward` is never called: {_WHY}"
         meant = intent(cls, method)
         if meant:
-            message += f". It would {meant}: never in force so far, it takes a `torch.autograd.Function`"
+            message += f". It would {meant}, which has never been in force: {_KEEPS}"
         state = changed_state(instances, method)
         if state:
             return self.finding(file, span, message, help=_about_state(state))
@@ -126,6 +126,7 @@ class ModuleBackward(Rule):
 
 
 _WHY = "autograd differentiates what `forward` computes and takes no notice of this method"
+_KEEPS = "deleting it keeps what the code does, the effect that was meant takes a `torch.autograd.Function`"
 
 
 def _own_backward(cls: Class) -> Function | None:

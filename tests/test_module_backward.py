@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+import torch
 from fixer_codemods.module_backward import ModuleBackward
 
 from fixer.rule import Applicability, Finding
@@ -43,6 +46,34 @@ def module(backward: str, forward: str = "return x", init: str = "", base: str =
     body = "\n\n".join(member for member in members if member)
     lines = (f"    {line}" if line else line for line in body.split("\n"))
     return f"{HEAD}class Net({base}):\n" + "\n".join(lines) + "\n"
+
+
+# What torch does
+
+
+class Cube(torch.nn.Module):
+    """Keeps its input for a `backward` that is wrong on purpose."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.x = x
+        return x**3
+
+    def backward(self, grad_output: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("autograd called it")
+
+
+def test_autograd_never_calls_it_and_gradients_are_right() -> None:
+    x = torch.tensor(2.0, requires_grad=True)
+    Cube()(x).backward()
+    assert x.grad is not None
+    assert x.grad.item() == 12
+
+
+def test_what_is_kept_for_it_makes_deepcopy_raise() -> None:
+    cube = Cube()
+    cube(torch.ones(2, requires_grad=True) * 2)
+    with pytest.raises(RuntimeError, match="graph leaves"):
+        copy.deepcopy(cube)
 
 
 # It is called
