@@ -1,0 +1,120 @@
+"""How to write a definition in a file: by a name that the file has, or by one that it has to import."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fixer.facts.file import File, Function, Import
+from fixer.facts.kinds import Symbol
+from fixer.facts.project import Project
+from fixer.layout import CannotRewriteError
+
+
+class Reference(NamedTuple):
+    """An expression, and the import that it needs, if any."""
+
+    text: str
+    needs: str | None = None
+
+
+def of_library(file: File, name: str) -> Reference:
+    """How to write ``torch.no_grad``."""
+    module, _, attribute = name.rpartition(".")
+    for alias in _early_names(file):
+        target = file.imports[alias]
+        if target is None or target.level:
+            continue
+        if target == Import(module, 0, attribute):
+            return Reference(alias)
+        if target == Import(module) or (target.name and f"{target.module}.{target.name}" == module):
+            return Reference(f"{alias}.{attribute}")
+    top = module.split(".")[0]
+    if top in _own_names(file) or file.imports.get(top, Import(top)) != Import(top):
+        raise CannotRewriteError(f"the name `{top}` means something else in {file.path.name}")
+    return Reference(name, f"import {module}")
+
+
+def of_symbol(project: Project, file: File, symbol: Symbol) -> Reference:
+    """How to write a class of the tree."""
+    assert symbol.path is not None
+    if symbol.path == file.path:
+        return Reference(symbol.name)
+    for alias in _early_names(file):
+        if project.resolve(file, alias) == symbol:
+            return Reference(alias)
+    for node in _early_imports(file):
+        for written in [alias.asname or alias.name for alias in node.names]:
+            name = f"{written}.{symbol.name}"
+            if isinstance(node, ast.Import) and project.resolve(file, name) == symbol:
+                return Reference(name)
+    top = symbol.name.split(".")[0]
+    if top in _own_names(file) or top in file.imports:
+        raise CannotRewriteError(f"the name `{top}` means something else in {file.path.name}")
+    module = _module_name(project, file, symbol.path)
+    if not all(part.isidentifier() for part in module.lstrip(".").split(".") if part):
+        raise CannotRewriteError(f"{symbol.path.name} cannot be imported under the name `{module}`")
+    return Reference(symbol.name, f"from {module} import {top}")
+
+
+def _early_names(file: File) -> Iterator[str]:
+    """The names that imports bind for the whole file, before anything of its own is defined."""
+    for node in _early_imports(file):
+        for alias in node.names:
+            name = alias.asname or alias.name.split(".")[0]
+            if name in file.imports and name not in file.module_names:
+                yield name
+
+
+def _early_imports(file: File) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run whatever happens (or the file does not), before its classes and functions."""
+    waiting = list(file.tree.body)
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, (ast.ClassDef, Function)):
+            return
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif isinstance(node, ast.Try):
+            waiting = [*node.body, *waiting]
+
+
+def _own_names(file: File) -> set[str]:
+    return {*file.classes, *file.functions, *file.module_names}
+
+
+def _module_name(project: Project, file: File, path: Path) -> str:
+    """How to import the module at `path`: in the style of an import that the file already has."""
+    imports = [node for node in ast.walk(file.tree) if isinstance(node, ast.ImportFrom)]
+    for node in imports:
+        if project.module_path(file.path, Import(node.module or "", node.level)) == path:
+            return "." * node.level + (node.module or "")
+    for node in imports:
+        known = project.module_path(file.path, Import(node.module)) if node.module else None
+        if known is not None and node.module and not node.level:
+            root = known.parent if known.name == "__init__.py" else known.with_suffix("")
+            for _ in node.module.split("."):
+                root = root.parent
+            if path.is_relative_to(root):
+                return _dotted_below(root, path)
+    folder = file.path.parent
+    if folder / "__init__.py" in project.sources:
+        level = 1
+        while not path.is_relative_to(folder) and folder.parent / "__init__.py" in project.sources:
+            folder, level = folder.parent, level + 1
+        if path.is_relative_to(folder):
+            return "." * level + _dotted_below(folder, path)
+    if path.is_relative_to(folder):
+        return _dotted_below(folder, path)
+    top = path.parent
+    while top / "__init__.py" in project.sources:
+        top = top.parent
+    return _dotted_below(top, path)
+
+
+def _dotted_below(root: Path, path: Path) -> str:
+    relative = path.relative_to(root).with_suffix("")
+    parts = relative.parts[:-1] if relative.name == "__init__" else relative.parts
+    return ".".join(parts)
