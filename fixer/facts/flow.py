@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fixer.facts.calls import Arguments, is_overridden, keeps_result
@@ -36,18 +37,28 @@ if TYPE_CHECKING:
 
 _DEPTH = 6
 """How many calls deep `self.build()` in a constructor is followed."""
+_CALLS = 200
+"""How many such calls are followed in all."""
+
+
+@dataclass
+class Inlined:
+    """The calls of own methods that one flow has followed."""
+
+    count: int = 0
+    states: dict[Function, list[dict[str, Value]]] = field(default_factory=dict)
+    """What was known of the object's attributes where each method was called."""
 
 
 class Flow(Expressions):
     """The kinds inside one scope."""
 
-    def __init__(
-        self, project: Project, file: File, cls: Class | None, self_name: str | None, depth: int = 0
-    ) -> None:
+    def __init__(self, project: Project, file: File, cls: Class | None, self_name: str | None) -> None:
         super().__init__(project, file, cls, self_name)
-        self.depth = depth
         self.constructs = False
         """Whether this is a constructor, in which an attribute is absent until it is assigned."""
+        self._callers: tuple[Function, ...] = ()
+        self._calls = Inlined()
         self.returned: list[Value] = []
         self._returning: list[Env] = []
         self.exit = Env()
@@ -72,6 +83,9 @@ class Flow(Expressions):
         owner = project.class_at(file, node) if node is not None else None
         flow = cls(project, file, owner, self_name(scope) if owner else None)
         env = flow.start(scope)
+        if owner is not None and flow.self_name:
+            for name, kind in project.slots_during(owner, scope).items():
+                env.values[f"{flow.self_name}.{name}"] = Value(kind)
         outer = file.function(scope)
         if outer is not None:  # a closure sees the names of the function around it, as they are at its end
             around = project.flow(file, outer)
@@ -277,32 +291,51 @@ class Flow(Expressions):
         """Run the method ``self.name`` for what it returns and assigns; None if it is not in the tree."""
         assert self.cls is not None
         found = self.project.method(self.cls, name)
-        if found is None or self.depth >= _DEPTH:
+        if found is None or self_name(found[1]) is None:
             return None
         cls, function = found
-        if self_name(function) is None:
-            return None
-        names = {decorator_name(decorator) for decorator in function.decorator_list}
-        if self_name(function) != self.self_name or "property" in names:
+        if self_name(function) != self.self_name or "property" in map(
+            decorator_name, function.decorator_list
+        ):
             return UNKNOWN
-        inner = Flow(self.project, cls.file, self.cls, self.self_name, self.depth + 1)
+        if function in self._callers or len(self._callers) == _DEPTH or self._calls.count == _CALLS:
+            return UNKNOWN
+        inner = Flow(self.project, cls.file, self.cls, self.self_name)
         inner.constructs = self.constructs
+        inner._callers, inner._calls = (*self._callers, function), self._calls
+        self._calls.count += 1
         start = inner.start(function)
-        own = f"{self.self_name}."
-        start.values.update({path: value for path, value in env.values.items() if path.startswith(own)})
+        attributes = self._own_attributes(env)
+        self._calls.states.setdefault(function, []).append(attributes)
+        start.values.update(attributes)
         start.values.update(_passed(function, arguments))
         start.gone = env.gone
         inner.finish(function.body, start)
-        env.values.update(inner.own_attributes)
+        env.values.update(inner._own_attributes(inner.exit))
         env.gone |= inner.exit.gone
         certain = keeps_result(function) and not is_overridden(self, self.cls, name)
         return inner.result if certain else UNKNOWN
 
-    @property
-    def own_attributes(self) -> dict[str, Value]:
-        """The attribute paths of `self` behind the scope."""
+    def _own_attributes(self, env: Env) -> dict[str, Value]:
         prefix = f"{self.self_name}."
-        return {path: value for path, value in self.exit.values.items() if path.startswith(prefix)}
+        return {path: value for path, value in env.values.items() if path.startswith(prefix)}
+
+    def slots(self, env: Env) -> dict[str, Kind]:
+        """What a state says of the attributes of `self`."""
+        prefix = f"{self.self_name}."
+        return {
+            path.removeprefix(prefix): UNKNOWN if path in env.gone else value.kind
+            for path, value in self._own_attributes(env).items()
+            if path.count(".") == 1
+        }
+
+    @property
+    def slots_at_calls(self) -> dict[Function, list[dict[str, Kind]]]:
+        """What the attributes of `self` held where each of its methods was called."""
+        return {
+            function: [self.slots(Env(state)) for state in states]
+            for function, states in self._calls.states.items()
+        }
 
 
 def _passed(function: Function, arguments: Arguments) -> dict[str, Value]:

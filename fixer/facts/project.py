@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fixer.facts.file import File, Function, Import, dotted, methods
-from fixer.facts.kinds import Answer, Kind, Symbol
+from fixer.facts.kinds import ABSENT, UNKNOWN, Answer, Kind, Symbol, join
 from fixer.facts.torch_facts import EXTERNAL_MODULES, canonical
 from fixer.source import Source, SourceError
 
@@ -48,6 +48,7 @@ class Project:
     caller_flows: dict[tuple[ast.AST, str], Flow] = field(default_factory=dict)
     """Cache of `fixer.facts.optimizers.flow_with_callers`."""
     _slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
+    _partial: dict[Symbol, dict[Function, list[dict[str, Kind]]]] = field(default_factory=dict)
     _inherited: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
     _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
     _open: int = 0
@@ -353,7 +354,7 @@ class Project:
             self._slots[cls.symbol] = {}
             self._open += 1
             try:
-                self._slots[cls.symbol] = compute_slots(self, cls)
+                self._slots[cls.symbol], self._partial[cls.symbol] = compute_slots(self, cls)
             finally:
                 self._open -= 1
             if not self._open:
@@ -361,6 +362,20 @@ class Project:
                     self._flows.pop(scope, None)
                 self._provisional.clear()
         return self._slots[cls.symbol]
+
+    def slots_during(self, cls: Class, method: Function) -> Mapping[str, Kind]:
+        """Attributes of which a method may see less than the whole object: a constructor calls it.
+
+        Each with what it holds then, joined with what it holds in the end.
+        """
+        found: dict[str, Kind] = {}
+        for heir in [cls, *self.subclasses(cls)]:
+            slots = self.class_slots(heir)
+            missing = ABSENT if self.has_known_bases(heir) else UNKNOWN
+            for state in self._partial.get(heir.symbol, {}).get(method, ()):
+                for name, kind in slots.items():
+                    found[name] = join((found.get(name, kind), kind, state.get(name, missing)))
+        return found
 
     def inherited_slots(self, cls: Class) -> Mapping[str, Kind]:
         """What the attributes of an instance hold before the class's own constructor goes on."""

@@ -30,12 +30,20 @@ from fixer.facts.project import Class, Project
 from fixer.facts.torch_facts import torch_facts
 
 Slots = dict[str, Kind]
+Partial = dict[Function, list[Slots]]
+"""What the slots hold where constructors call the object's own methods."""
 
 
-def compute_slots(project: Project, cls: Class) -> Slots:
-    """What an instance's attributes hold: after the constructors, joined with what other methods assign."""
-    slots = compute_inherited(project, cls)
-    _construct(project, cls, cls, slots)
+def compute_slots(project: Project, cls: Class) -> tuple[Slots, Partial]:
+    """What an instance's attributes hold: after the constructors, joined with what other methods assign.
+
+    Also what they held where the constructors called other methods.
+    """
+    slots = _layer_slots(project, cls)
+    partial: Partial = {}
+    for ancestor in reversed(project.lineage(cls)):
+        for function, states in _construct(project, cls, ancestor, slots).items():
+            partial.setdefault(function, []).extend(states)
     lineage = project.lineage(cls)
     for ancestor in lineage:
         for name, function in ancestor.methods.items():
@@ -43,18 +51,21 @@ def compute_slots(project: Project, cls: Class) -> Slots:
                 _join_writes(project, ancestor, function, slots)
     for ancestor in reversed(lineage):
         slots.update(_class_level(project, ancestor, slots))
-    return slots
+    return slots, partial
 
 
 def compute_inherited(project: Project, cls: Class) -> Slots:
     """What the constructors of the class's bases leave behind."""
-    slots: Slots = {}
-    layer = _torch_layer(project, cls)
-    if layer is not None:
-        slots.update(layer_slots(ModuleKind(layer, _super_arguments(project, cls, layer))))
+    slots = _layer_slots(project, cls)
     for ancestor in reversed(project.lineage(cls)[1:]):
         _construct(project, cls, ancestor, slots)
     return slots
+
+
+def _layer_slots(project: Project, cls: Class) -> Slots:
+    """What the constructor of the torch layer leaves behind that a class derives from."""
+    layer = _torch_layer(project, cls)
+    return layer_slots(ModuleKind(layer, _super_arguments(project, cls, layer))) if layer else {}
 
 
 def _torch_layer(project: Project, cls: Class) -> Symbol | None:
@@ -69,24 +80,23 @@ def _torch_layer(project: Project, cls: Class) -> Symbol | None:
 # Constructors
 
 
-def _construct(project: Project, cls: Class, ancestor: Class, slots: Slots) -> None:
-    """Run the constructor that `ancestor` defines on an instance of `cls`."""
+def _construct(project: Project, cls: Class, ancestor: Class, slots: Slots) -> Partial:
+    """Run the constructor that `ancestor` defines on an instance of `cls`; it goes on from `slots`."""
     function = ancestor.methods.get("__init__")
     own = self_name(function) if function is not None else None
     if function is None or own is None:
-        return
+        return {}
     if _skips_base(function, ancestor):
         slots.update(dict.fromkeys(slots, UNKNOWN))
-    flow = Flow(project, ancestor.file, cls, own, depth=1)
+    flow = Flow(project, ancestor.file, cls, own)
     start = flow.start(function)
     for path in [path for path in start.values if "." in path]:
         del start.values[path]
     flow.constructs = project.has_known_bases(cls)
     start.values.update({f"{own}.{name}": Value(kind) for name, kind in slots.items()})
     flow.finish(function.body, start)
-    for path, value in flow.own_attributes.items():
-        if path.count(".") == 1:
-            slots[path.partition(".")[2]] = UNKNOWN if path in flow.exit.gone else value.kind
+    slots.update(flow.slots(flow.exit))
+    return flow.slots_at_calls
 
 
 def _skips_base(function: Function, cls: Class) -> bool:
