@@ -270,3 +270,16 @@ def test_a_fix_that_kills_the_process_proves_nothing(tmp_path: Path) -> None:
     found = case.verify(preserves(case.subject("net.py", "Net")))
     assert found.verdict is Verdict.UNVERIFIED
     assert found.reason == "the fixed code could not be run: exit status 3"
+
+
+def test_rewinding_gives_back_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fixer.verify.worker.observe.KEPT_BYTES", 5000)
+    recorder = Recorder()
+    mark = recorder.mark()
+    for _ in range(2):
+        recorder.rewind(mark)
+        recorder.note("check", "first", torch.ones(1000))
+        recorder.note("check", "second", torch.ones(1000))
+        recorder.note("check", "small", torch.ones(2))
+        kinds = [type(value) for _, _, value in recorder.entries]
+        assert kinds == [torch.Tensor, list, torch.Tensor]

@@ -6,6 +6,7 @@ what stopped the harness; only what was compared and found equal counts.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,11 +46,15 @@ def conduct(job: Message, run_stage: RunStage) -> Message:
             verdict, reason = "unverified", str(unverified)
         evidence = {**trial.evidence, "wall_ms": round(1000 * (time.monotonic() - started))}
         if verdict != "unverified":
-            return {"verdict": verdict, "reason": reason, "evidence": evidence}
+            return {"verdict": verdict, "reason": reason, "evidence": _plain(evidence)}
         reasons.append(f"{_named(subject)}: {reason}" if len(subjects) > 1 else reason)
     if not reasons:
         reasons.append("the contract names nothing that could be run")
-    return {"verdict": "unverified", "reason": "; ".join(dict.fromkeys(reasons)), "evidence": evidence}
+    return {
+        "verdict": "unverified",
+        "reason": "; ".join(dict.fromkeys(reasons)),
+        "evidence": _plain(evidence),
+    }
 
 
 class Target(NamedTuple):
@@ -246,6 +251,7 @@ class Trial:
             "copy into the parameter" if kind == "copy" else "local value"
         )
         self._add_counts(comparison)
+        self._show_losses(meant, after)
         return True
 
     def _require_fixed(self, after: Side) -> None:
@@ -360,14 +366,20 @@ class Trial:
         for name in ("oracle", "reached", "unreached", "loop"):
             if name in after.facts:
                 self.evidence[name] = after.facts[name]
+        self._show_losses(before, after)
+
+    def _show_losses(self, before: Side, after: Side) -> None:
+        """Put the losses of every trajectory into the evidence, side by side."""
         theirs = {t["optimizer"]: t["losses"] for t in before.facts.get("trajectories", ())}
+        shown = {t["optimizer"]: t for t in self.evidence.get("trajectories", ())}
         for mine in after.facts.get("trajectories", ()):
-            told_losses = {"losses_after": mine["losses"]}
-            if theirs.get(mine["optimizer"]):
-                losses = theirs[mine["optimizer"]]
-                told_losses.update(losses_bit_identical=mine["losses"] == losses, losses_before=losses)
-            kept = {name: mine[name] for name in ("optimizer", "steps", "hooks", "binding")}
-            self.evidence.setdefault("trajectories", []).append({**kept, **told_losses})
+            one = {name: mine[name] for name in ("optimizer", "steps", "hooks", "binding")}
+            one["losses_after"] = mine["losses"]
+            losses = theirs.get(mine["optimizer"])
+            if losses:
+                one.update(losses_bit_identical=mine["losses"] == losses, losses_before=losses)
+            shown[mine["optimizer"]] = one
+        self.evidence["trajectories"] = list(shown.values())
 
     def _add_counts(self, comparison: Comparison) -> None:
         counts = self.evidence.setdefault(
@@ -387,6 +399,15 @@ def _value(answer: Message, failure: str) -> Message:
     if "died" in answer:
         raise Unverified(f"{failure}: {answer['died']}")
     raise Unverified(f"{failure}: {answer['error']['type']}: {answer['error']['message']}")
+
+
+def _plain(value: Any) -> Any:
+    """The same data in strict JSON, which has no infinity and no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _named(subject: Message) -> str:

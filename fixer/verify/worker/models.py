@@ -75,7 +75,7 @@ class ModelRecord:
         self.wirings: list[Message] = [job["contract"]["wiring"][index] for index in payload["wirings"]]
         self.settings: Message = facts["settings"]
         self.raw: list[Message] = []
-        self.constraint = Recorder()
+        self.constraint = Recorder(bench.dtype is None)
         facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[])
 
     def phases(self) -> None:
@@ -214,7 +214,7 @@ class ModelRecord:
         for wiring in wirings:
             rates = [self.settings["rate"]] if "rate" in self.settings else list(_RATES)
             for rate in rates:
-                kept = [len(e) for e in (self.recorder.entries, self.constraint.entries, self.raw)]
+                marks = self.recorder.mark(), self.constraint.mark(), len(self.raw)
                 trial = [
                     self._trajectory(name, make, wiring) for name, make in plain_optimizers(rate).items()
                 ]
@@ -222,7 +222,9 @@ class ModelRecord:
                     self.settings["rate"] = rate
                     self.facts["trajectories"] += trial
                     break
-                del self.recorder.entries[kept[0] :], self.constraint.entries[kept[1] :], self.raw[kept[2] :]
+                self.recorder.rewind(marks[0])
+                self.constraint.rewind(marks[1])
+                del self.raw[marks[2] :]
             if wiring is not None and wiring["kind"] == "construction":
                 self.facts["trajectories"].append(self._trajectory("", None, wiring))
 
@@ -233,6 +235,9 @@ class ModelRecord:
         run = self.bench.call(module, 0)
         if run.loss is not None and run.trainable:
             _backward(run.loss)
+        notes = Recorder()
+        notes.note_all("", "", parameters(module))
+        notes.note_all("", "", gradients(parameters(module)))
         seconds = time.monotonic() - started
         affordable = int(self.job["budget"] / 6 / trajectories / max(seconds, 1e-6))
         asked: int = self.job["steps"]
@@ -269,6 +274,8 @@ class ModelRecord:
                 self._train_step(module, optimizer, step, f"training under {label}", index, facts)
                 if raw:
                     facts["binding"] += self._note_constraint(module, raw.pop(), label, index)
+                if not facts["finite"]:
+                    break
             facts["moved"] = [n for n, p in parameters(module) if not torch.equal(p, start[n])]
         return facts
 

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     Named = list[tuple[str, Tensor]]
 
 KEPT_BYTES = 48 * 2**20
-"""Tensors beyond this much in one record are kept as digests."""
+"""Tensors beyond this much in one record are kept as digests or samples."""
+_SAMPLE = 512
+_SMALL = 1024
 
 
 class Recorder:
     """A list of entries in the order in which they were observed."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact: bool = True) -> None:
         self.entries: list[Entry] = []
         self._room = KEPT_BYTES
+        self._exact = exact
 
     def note(self, check: str, detail: str, value: Any) -> None:
         """Add one entry; a tensor is copied, so that later changes do not reach it."""
@@ -47,14 +50,24 @@ class Recorder:
         """Add an ability that a fix may add but not take away."""
         self.note(check, detail, {"works": works})
 
+    def mark(self) -> tuple[int, int]:
+        """Where the record stands, for `rewind`."""
+        return len(self.entries), self._room
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forget what was noted since and the room it took: both sides have to keep the same tensors."""
+        count, self._room = mark
+        del self.entries[count:]
+
     def _kept(self, tensor: Tensor) -> Any:
         plain = tensor.detach()
         if plain.layout != torch.strided:
             plain = plain.to_dense()
         plain = plain.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
         size = plain.numel() * plain.element_size()
-        if size > self._room:
-            return digest(plain)
+        if size > max(self._room, _SMALL):
+            # Digests of tensors that differ in their last bits have nothing in common; samples do.
+            return digest(plain) if self._exact else plain.flatten()[:: 1 + plain.numel() // _SAMPLE].clone()
         self._room -= size
         return plain
 

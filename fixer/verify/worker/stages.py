@@ -31,7 +31,7 @@ def record(job: Message, payload: Message) -> Message:
     the parts to run, the wirings to replay, and the file to write. Answers what the judge needs beside it.
     """
     side = payload["side"]
-    recorder = Recorder()
+    recorder = Recorder(_is_exact(job))
     facts: Message = {
         "built": None,
         "errors": [],
@@ -66,7 +66,7 @@ def constraint(job: Message, payload: Message) -> Message:
     """Execute the author's own statements on the raw parameters that the other side saw after each update."""
     module = _bench(job, payload, payload["recipe"]).build()
     author = author_constraint(job)
-    recorder = Recorder()
+    recorder = Recorder(_is_exact(job))
     raw = torch.load(payload["updates"], weights_only=True)["raw"]
     for entry in raw:
         instance = module.get_submodule(entry["instance"])
@@ -141,9 +141,13 @@ def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:
         found = synthesis.synthesize(cls, hints, job["budget"] / 4)
     else:
         found = synthesis.Recipe.from_json(recipe)
+    return Bench(cls, found, job["seed"], None if _is_exact(job) else torch.float64)
+
+
+def _is_exact(job: Message) -> bool:
+    """Whether the two sides have to agree bit for bit; else they are run in float64."""
     projection = job["contract"]["projection"]
-    inexact = projection is not None and not projection["exact"]
-    return Bench(cls, found, job["seed"], torch.float64 if inexact else None)
+    return projection is None or bool(projection["exact"])
 
 
 def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
