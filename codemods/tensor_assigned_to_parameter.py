@@ -325,7 +325,7 @@ class Assignment:
                 f"Give it the Parameter's shape, or {_REPLACE}."
             )
         if write.value is None:
-            return f"Unpack into local names, then copy with {copy}."
+            return None
         if self._is_own_view(write):
             return (
                 "The value is a view of the Parameter itself, which cannot be copied onto it. "
@@ -373,6 +373,8 @@ class Assignment:
         writes = list(judged)
         if isinstance(writes[0].target, ast.Call):
             _rewrite_setattr(editor, writes[0])
+        elif all(write.value is None for write in writes):
+            self._unpack(editor, writes)
         elif len(writes) == 1:
             _rewrite_assignment(editor, self.statement)
         else:
@@ -394,10 +396,24 @@ class Assignment:
             )
         return None
 
+    def _unpack(self, editor: Editor, writes: list[Write]) -> None:
+        """``m.a, m.b = f()`` becomes ``a, b = f()`` and a copy of each."""
+        scope = self.file.function(self.statement) or self.file.tree
+        taken = {node.id for node in ast.walk(scope) if isinstance(node, ast.Name)}
+        taken |= {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
+        names = [write.name for write in writes]
+        if scope is self.file.tree or not taken.isdisjoint(names) or len(set(names)) < len(names):
+            raise CannotRewriteError("unpack into local names first")
+        for write in writes:
+            editor.replace(write.target, write.name)
+        copies = [f"{editor.source.segment(write.target)}.data.copy_({write.name})" for write in writes]
+        editor.insert_after(self.statement, "\n".join(copies))
+
     def _split(self, editor: Editor, writes: list[Write]) -> None:
         """One statement for each target of a chain or a tuple."""
         for position, write in enumerate(writes):
-            assert write.value is not None
+            if write.value is None:
+                raise CannotRewriteError("unpack into local names first")
             if not isinstance(self.statement, ast.Assign) or "#" in editor.source.segment(self.statement):
                 raise CannotRewriteError("there are comments within the statement")
             later = [other.value for other in writes[position + 1 :] if other.value is not None]
