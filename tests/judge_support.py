@@ -96,6 +96,6 @@ def verifier_python() -> Path:
 
 @functools.cache
 def _verifier() -> Verifier:
-    verifier = Verifier(VerifySettings(python=verifier_python(), steps=8), Path(__file__).parent)
+    verifier = Verifier(VerifySettings(python=verifier_python(), steps=5), Path(__file__).parent)
     atexit.register(verifier.close)
     return verifier

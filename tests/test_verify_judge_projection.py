@@ -84,8 +84,8 @@ def test_the_move_is_equivalent_and_says_how_that_was_shown(tmp_path: Path) -> N
     ]
     for trajectory in evidence["trajectories"]:
         assert trajectory["losses_bit_identical"]
-        assert trajectory["steps"] == 8
-        assert len(set(trajectory["losses_before"])) == 8
+        assert trajectory["steps"] == 5
+        assert len(set(trajectory["losses_before"])) == 5
         assert trajectory["hooks"] == 1
     assert evidence["constraint"]["binding_steps"] > 0
     assert evidence["constraint"]["parameters"] == ["scale"]

@@ -48,7 +48,7 @@ def preserved(folder: Path, before: str, after: str, function: str | None = None
 def test_a_copy_in_a_script(tmp_path: Path) -> None:
     found = repaired(tmp_path, SCRIPT, FIXED, ASSIGNMENT, "TypeError", parameter="net[0].weight")
     assert found.verdict is Verdict.REPAIRED, found.reason
-    assert found.evidence["loop"]["steps"] == 8
+    assert found.evidence["loop"]["steps"] == 5
     assert found.evidence["loop"]["moved"] == 4
 
 
@@ -165,3 +165,18 @@ def test_a_leaf_updated_without_no_grad(tmp_path: Path, update: str, verdict: Ve
     after = MANUAL.replace(UPDATE, f"        {update}\n")
     found = repaired(tmp_path, MANUAL, after, UPDATE, "RuntimeError", function="fit")
     assert found.verdict is verdict, found.reason
+
+
+def test_that_the_fixed_code_runs_is_not_enough(tmp_path: Path) -> None:
+    before = text(
+        """
+        def probe():
+            x = torch.randn(3, retain_grad=True)
+            return x * 2
+        """
+    )
+    finding = "    x = torch.randn(3, retain_grad=True)\n"
+    after = before.replace(", retain_grad=True", "")
+    found = repaired(tmp_path, before, after, finding, "TypeError", function="probe")
+    assert found.verdict is Verdict.UNVERIFIED
+    assert "no reference" in found.reason
