@@ -3,10 +3,10 @@ from __future__ import annotations
 from textwrap import dedent, indent
 
 import pytest
+from fixer_codemods.tensor_assigned_to_parameter import TensorAssignedToParameter
 
 from fixer.contract import Promise, Subject
 from fixer.rule import Applicability, Finding
-from fixer_codemods.tensor_assigned_to_parameter import TensorAssignedToParameter as PRM201
 from tests.rules import ROOT, analyse, changed, unchanged
 
 HEAD = """\
@@ -31,7 +31,7 @@ def module(body: str, init: str = "") -> str:
 
 def only(code: str) -> Finding:
     """The one finding of a file."""
-    (finding,) = analyse({"net.py": code}, PRM201)
+    (finding,) = analyse({"net.py": code}, TensorAssignedToParameter)
     return finding
 
 
@@ -79,12 +79,12 @@ def only(code: str) -> Finding:
     ],
 )
 def test_no_slot_of_a_parameter(body: str) -> None:
-    unchanged(PRM201, script(body))
+    unchanged(TensorAssignedToParameter, script(body))
 
 
 def test_buffer_of_a_module() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module(
             """
             def update(self, x):
@@ -97,7 +97,7 @@ def test_buffer_of_a_module() -> None:
 
 def test_weight_of_a_loss_is_a_plain_attribute() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         f"""
 {HEAD}
 class Loss(nn.Module):
@@ -114,7 +114,7 @@ class Loss(nn.Module):
 
 def test_parameter_in_a_plain_class() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         f"""
 {HEAD}
 class Trainer:
@@ -129,7 +129,7 @@ class Trainer:
 
 def test_slot_that_only_some_configurations_have() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module(
             """
             def reset(self):
@@ -150,7 +150,7 @@ def test_slot_that_only_some_configurations_have() -> None:
 
 def test_optional_bias_of_any_linear() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         f"""
 {HEAD}
 def init(model):
@@ -163,7 +163,7 @@ def init(model):
 
 def test_slot_that_does_not_exist_yet() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module(
             """
             def _build(self):
@@ -193,7 +193,7 @@ def test_slot_that_does_not_exist_yet() -> None:
     ],
 )
 def test_class_that_changes_what_the_slot_is(more: str) -> None:
-    unchanged(PRM201, module(f"{more}\ndef reset(self):\n    self.w = torch.zeros(4)"))
+    unchanged(TensorAssignedToParameter, module(f"{more}\ndef reset(self):\n    self.w = torch.zeros(4)"))
 
 
 def test_subclass_that_changes_what_the_slot_is() -> None:
@@ -208,12 +208,12 @@ def test_subclass_that_changes_what_the_slot_is() -> None:
                 del self.w
                 self.register_buffer("w", torch.ones(4))
         """
-    unchanged(PRM201, {"net.py": base, "frozen.py": child})
+    unchanged(TensorAssignedToParameter, {"net.py": base, "frozen.py": child})
 
 
 def test_unknown_base_may_do_anything() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         f"""
 {HEAD}
 from somewhere import Quantized
@@ -227,7 +227,7 @@ class Layer(Quantized, nn.Linear):
 
 def test_base_constructor_that_is_not_called() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module("def reset(self):\n    pass")
         + """
 class Child(Net):
@@ -285,12 +285,12 @@ class Child(Net):
     ],
 )
 def test_value_may_be_a_parameter(value: str) -> None:
-    unchanged(PRM201, script(f"m.weight = {value}"))
+    unchanged(TensorAssignedToParameter, script(f"m.weight = {value}"))
 
 
 def test_parameter_through_a_list_that_changes() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         script("""
             ws = [torch.eye(4)]
             ws[0] = m.weight
@@ -311,12 +311,12 @@ def test_parameter_through_a_list_that_changes() -> None:
     ],
 )
 def test_function_that_may_return_something_else(function: str) -> None:
-    unchanged(PRM201, f"{HEAD}\n{function}\n\nm = nn.Linear(4, 4)\nm.weight = tied()\n")
+    unchanged(TensorAssignedToParameter, f"{HEAD}\n{function}\n\nm = nn.Linear(4, 4)\nm.weight = tied()\n")
 
 
 def test_method_that_a_subclass_overrides() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module("""
             def make(self):
                 return torch.ones(4)
@@ -334,7 +334,7 @@ class Other(Net):
 
 def test_annotation_that_something_else_was_bound_over() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module("""
             def set(self, w: torch.Tensor):
                 if not isinstance(w, nn.Parameter):
@@ -352,17 +352,20 @@ def test_annotation_that_something_else_was_bound_over() -> None:
 )
 def test_caught(handler: str) -> None:
     body = f"try:\n    m.weight = torch.eye(4)\n{handler}\n    pass"
-    unchanged(PRM201, script(body))
+    unchanged(TensorAssignedToParameter, script(body))
 
 
 @pytest.mark.parametrize("context", ["pytest.raises(TypeError)", "contextlib.suppress(TypeError)"])
 def test_expected(context: str) -> None:
-    unchanged(PRM201, script(f"import contextlib, pytest\nwith {context}:\n    m.weight = torch.eye(4)"))
+    unchanged(
+        TensorAssignedToParameter,
+        script(f"import contextlib, pytest\nwith {context}:\n    m.weight = torch.eye(4)"),
+    )
 
 
 def test_projection_in_forward_is_another_rules() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module("""
             def forward(self, x):
                 self.w = torch.clamp(self.w, 0, 1)
@@ -372,7 +375,7 @@ def test_projection_in_forward_is_another_rules() -> None:
 
 
 def test_suppressed() -> None:
-    unchanged(PRM201, script("m.weight = torch.eye(4)  # fixer: ignore[PRM201]"))
+    unchanged(TensorAssignedToParameter, script("m.weight = torch.eye(4)  # fixer: ignore[PRM201]"))
 
 
 # Reported without a fix
@@ -403,13 +406,15 @@ def test_suppressed() -> None:
     ],
 )
 def test_reported_only(body: str, advice: str) -> None:
-    (finding,) = unchanged(PRM201, script(body), findings=1)
+    (finding,) = unchanged(TensorAssignedToParameter, script(body), findings=1)
     assert finding.help is not None
     assert advice in finding.help
 
 
 def test_shape_that_changes_in_a_method() -> None:
-    (finding,) = unchanged(PRM201, module("def normalize(self):\n    self.w = self.w.view(1, 4)"), findings=1)
+    (finding,) = unchanged(
+        TensorAssignedToParameter, module("def normalize(self):\n    self.w = self.w.view(1, 4)"), findings=1
+    )
     assert "view" in (finding.help or "")
 
 
@@ -460,12 +465,12 @@ def test_copied(before: str, after: str | None) -> None:
         head, _, last = before.rpartition("\n")
         target, _, value = last.partition(" = ")
         after = f"{head}\n{target}.data.copy_({value})"
-    changed(PRM201, script(before + "\n"), script(after + "\n"))
+    changed(TensorAssignedToParameter, script(before + "\n"), script(after + "\n"))
 
 
 def test_chain_of_targets() -> None:
     changed(
-        PRM201,
+        TensorAssignedToParameter,
         script("""
             n = nn.Linear(4, 4)
             w = torch.eye(4)
@@ -482,7 +487,7 @@ def test_chain_of_targets() -> None:
 
 def test_tuple_of_targets() -> None:
     changed(
-        PRM201,
+        TensorAssignedToParameter,
         script("m.weight, m.bias = torch.eye(4), torch.ones(4)\n"),
         script("m.weight.data.copy_(torch.eye(4))\nm.bias.data.copy_(torch.ones(4))\n"),
     )
@@ -490,7 +495,7 @@ def test_tuple_of_targets() -> None:
 
 def test_unpacked_result() -> None:
     changed(
-        PRM201,
+        TensorAssignedToParameter,
         module("""
             def fresh(self, scale):
                 return torch.eye(4) * scale, torch.ones(4)
@@ -512,7 +517,7 @@ def test_unpacked_result() -> None:
 
 def test_unpacked_names_that_are_taken() -> None:
     unchanged(
-        PRM201,
+        TensorAssignedToParameter,
         module("""
             def fresh(self):
                 return torch.eye(4), torch.ones(4)
@@ -528,30 +533,47 @@ def test_unpacked_names_that_are_taken() -> None:
 def test_newlines_of_the_file_are_kept() -> None:
     before = script("m.weight = (\n    torch.eye(4)\n)\n").replace("\n", "\r\n")
     after = script("m.weight.data.copy_(\n    torch.eye(4)\n)\n").replace("\n", "\r\n")
-    changed(PRM201, before, after)
+    changed(TensorAssignedToParameter, before, after)
 
 
 @pytest.mark.parametrize(
     "loop",
     [
-        "for m in model.modules():\n        if isinstance(m, nn.Conv2d):\n            m.weight = {}",
-        "for _, m in model.named_modules():\n        if not isinstance(m, (nn.Linear, nn.Conv2d)):\n"
-        "            continue\n        m.weight = {}",
-        "for m in model.children():\n        if type(m) == nn.Linear and m.bias is not None:\n"
-        "            m.bias = {}",
-        "m = model\n    assert isinstance(m, nn.Linear)\n    m.weight = {}",
+        """
+        for m in model.modules():
+            if isinstance(m, nn.Conv2d):
+                m.weight = torch.ones(4)
+        """,
+        """
+        for _, m in model.named_modules():
+            if not isinstance(m, (nn.Linear, nn.Conv2d)):
+                continue
+            m.weight = torch.ones(4)
+        """,
+        """
+        for m in model.children():
+            if type(m) == nn.Linear and m.bias is not None:
+                m.bias = torch.ones(4)
+        """,
+        """
+        m = model[0]
+        assert isinstance(m, nn.Linear)
+        m.weight = torch.ones(4)
+        """,
     ],
 )
 def test_module_known_by_a_test(loop: str) -> None:
-    before = f"{HEAD}\ndef init(model):\n    {loop.format('torch.ones(4)')}\n"
-    after = before.replace(".weight = torch.ones(4)", ".weight.data.copy_(torch.ones(4))")
-    after = after.replace(".bias = torch.ones(4)", ".bias.data.copy_(torch.ones(4))")
-    changed(PRM201, before, after)
+    before = f"{HEAD}\ndef init(model):\n{indent(dedent(loop), '    ')}"
+    changed(
+        TensorAssignedToParameter,
+        before,
+        before.replace(" = torch.ones(4)", ".data.copy_(torch.ones(4))"),
+    )
 
 
 def test_inheritance_across_files() -> None:
     changed(
-        PRM201,
+        TensorAssignedToParameter,
         {
             "pkg/__init__.py": "",
             "pkg/base.py": f"{HEAD}\nclass Base(nn.Module):\n    def __init__(self):\n"
@@ -572,7 +594,7 @@ def test_inheritance_across_files() -> None:
 
 def test_conditional_parameter_that_the_statement_reads() -> None:
     changed(
-        PRM201,
+        TensorAssignedToParameter,
         module(
             "def halve(self):\n    self.gate = self.gate / 2", "if gated:\n    self.gate = nn.Parameter(t)"
         ),
@@ -600,7 +622,7 @@ def test_in_forward(body: str) -> None:
     )
     finding = only(before)
     assert "no gradient flows" in (finding.help or "")
-    changed(PRM201, before, after, unsafe=True)
+    changed(TensorAssignedToParameter, before, after, unsafe=True)
 
 
 def test_in_what_a_subclass_runs_in_forward() -> None:
@@ -615,13 +637,18 @@ def test_in_what_a_subclass_runs_in_forward() -> None:
 def test_annotated_argument(annotation: str) -> None:
     before = module(f"def set(self, w: {annotation}):\n    self.w = w")
     assert "unless `w` is a Parameter" in only(before).message
-    changed(PRM201, before, module(f"def set(self, w: {annotation}):\n    self.w.data.copy_(w)"), unsafe=True)
+    changed(
+        TensorAssignedToParameter,
+        before,
+        module(f"def set(self, w: {annotation}):\n    self.w.data.copy_(w)"),
+        unsafe=True,
+    )
 
 
 def test_annotated_argument_that_is_no_parameter() -> None:
     body = "def set(self, w: torch.Tensor):\n    if not isinstance(w, nn.Parameter):\n        {}"
     changed(
-        PRM201,
+        TensorAssignedToParameter,
         module(body.format("self.w = w")),
         module(body.format("self.w.data.copy_(w)")),
     )
@@ -667,7 +694,7 @@ def test_what_has_to_run(code: str, subjects: tuple[Subject, ...]) -> None:
 
 
 def test_page_has_its_headings() -> None:
-    headings = [line for line in PRM201.page().splitlines() if line.startswith("#")]
+    headings = [line for line in TensorAssignedToParameter.page().splitlines() if line.startswith("#")]
     assert headings == [
         "# tensor-assigned-to-parameter (PRM201)",
         "## What it does",
