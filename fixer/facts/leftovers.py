@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted, is_parameter
+from fixer.facts.instances import Instances, enclosing_self, in_body_of
 from fixer.facts.kinds import UNKNOWN, ModuleKind, is_tensor_like, options
 from fixer.facts.torch_facts import torch_facts
-
-from ._instances import Instances, enclosing_self, in_body_of
 
 _CONSTRUCTORS = ("__init__", "reset_parameters")
 _STATE_METHODS = frozenset(

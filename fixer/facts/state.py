@@ -6,8 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from fixer.facts import Answer, Function, dotted
-
-from ._instances import Instances
+from fixer.facts.instances import Instances
 
 _MUTATORS = frozenset(
     "add append appendleft clear discard extend insert pop popitem popleft remove reverse setdefault sort "
