@@ -7,9 +7,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from . import names, signatures, specs
 from .annotations import annotated, annotation_of
 from .kinds import kind_of_value, of_kind
+from .roles import in_role
 from .uses import used
 
 if TYPE_CHECKING:
@@ -83,6 +86,9 @@ def _candidates(
         yield specs.literal(False if default is True else None) if off else ABSENT
     yield from annotated(annotation_of(parameter, function), name, context)
     yield from used(name, function, context)
+    owner = signatures.owner_of(function)
+    if owner is not None and not issubclass(owner, nn.Module):
+        yield from in_role(name, context)
     if default is not parameter.empty and default is not None:
         described = specs.spec_of(default)
         if described is not None:

@@ -14,6 +14,8 @@ from torch import nn
 from . import names, shapes, signatures, source, specs
 from .annotations import annotated, annotation_of
 from .arguments import unique
+from .roles import in_role
+from .uses import tested
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -77,6 +79,9 @@ def _guesses(
     named = by_name(name)
     if annotation is not None and not _is_tensor_type(annotation):
         yield from annotated(annotation, name, context)
+    if getattr(function, "__name__", "") != "forward":
+        yield from tested(name, function, context)
+        yield from in_role(name, context)
     consumed = [] if node is None else list(_consumed(node, name, function, owner, context, 0))
     rank, dtype = _evidence(node, name) if node is not None else (0, None)
     if rank or dtype:

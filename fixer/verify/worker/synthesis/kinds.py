@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from . import names, specs
+from . import names, signatures, specs
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -59,6 +61,32 @@ def _modules(name: str, context: Context) -> list[Spec]:
         specs.helper("PassThrough"),
         specs.new(nn.Linear, {"in_features": width, "out_features": width}),
     ]
+
+
+@functools.lru_cache(maxsize=1)
+def _samples() -> tuple[nn.Module, ...]:
+    """Return one layer of each kind, to look attributes up on."""
+    return (
+        nn.Linear(1, 1),
+        nn.Conv2d(1, 1, 1),
+        nn.BatchNorm2d(1),
+        nn.LayerNorm(1),
+        nn.Embedding(1, 1),
+        nn.LSTM(1, 1),
+    )
+
+
+def modules_with(attribute: str, context: Context) -> list[Spec]:
+    """Return modules that have an attribute: of the candidates' classes, else layers of torch's."""
+    own = [cls for cls in context.module_classes if defines(cls, attribute)]
+    layers = [type(layer) for layer in _samples() if hasattr(layer, attribute)]
+    return [context.instance(cls) for cls in [*own, *layers]]
+
+
+def defines(cls: type, attribute: str) -> bool:
+    """Whether instances have the attribute: the class has it, or a constructor names it."""
+    constructors = [inspect.unwrap(function) for _, function in signatures.constructors(cls)]
+    return hasattr(cls, attribute) or any(attribute in item.__code__.co_names for item in constructors)
 
 
 def _alike(word: str, class_name: str) -> bool:

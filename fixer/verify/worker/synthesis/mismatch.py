@@ -66,13 +66,16 @@ _RANKS: tuple[tuple[str, int], ...] = (
 def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
     """Yield pairs of a size that was seen and the one that was wanted instead, likeliest first."""
     message = failure.message
-    for pattern, orders in _SIZES:
-        match = re.search(pattern, message)
-        if match:
-            yield from ((int(match[seen]), int(match[wanted])) for seen, wanted in orders)
-            break
-    yield from _from_division(message)
-    yield from _from_lists(message)
+    known = next(
+        ((match, orders) for pattern, orders in _SIZES for match in [re.search(pattern, message)] if match),
+        None,
+    )
+    if known is not None:
+        match, orders = known
+        yield from ((int(match[seen]), int(match[wanted])) for seen, wanted in orders)
+    else:
+        yield from _from_division(message)
+        yield from _from_lists(message)
     yield from _from_guard(failure, sources)
 
 

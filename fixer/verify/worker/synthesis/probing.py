@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 _HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+# Code that is wrong whatever it is given.
+_INHERENT = r"cannot assign '|leaf Variable that requires grad|modified by an inplace operation|keyword argument 'retain_grad'"
 
 
 class HarnessError(Exception):
@@ -79,6 +84,17 @@ class Failure(NamedTuple):
     def own_frames(self) -> list[Frame]:
         """The frames of the code under test."""
         return [frame for frame in self.frames if not frame.filename.startswith((_HERE, _TORCH, "<"))]
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no arguments can help: the code names what does not exist, or breaks a rule of autograd's."""
+        broken = isinstance(self.error, (NameError, ImportError, SyntaxError))
+        return broken or bool(re.search(_INHERENT, self.message))
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether the attempt was stopped from outside."""
+        return isinstance(self.error, _OutOfTimeError)
 
     @property
     def progress(self) -> tuple[int, ...]:

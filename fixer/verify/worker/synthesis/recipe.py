@@ -38,7 +38,7 @@ class Arguments:
     def make(self, maker: specs.Maker) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Make the values; what refers to another argument's parameters comes last."""
         entries: list[tuple[str, Spec]] = [*self.args, *self.kwargs.items()]
-        for name, spec in sorted(entries, key=lambda entry: "'parameters'" in repr(entry[1])):
+        for name, spec in sorted(entries, key=lambda entry: specs.text_of(entry[1]).count("parameters()")):
             maker.made[name] = maker.make(spec, (name,))
         return tuple(maker.made[name] for name, _ in self.args), {
             name: maker.made[name] for name in self.kwargs

@@ -20,7 +20,7 @@ from torch import nn
 from . import mismatch, names, repair_shapes, repair_types, signatures, source, specs
 from .arguments import unique, without_absent
 from .case import Case
-from .kinds import of_kind
+from .kinds import defines, of_kind
 from .uses import used_in
 
 if TYPE_CHECKING:
@@ -247,14 +247,8 @@ def _classes_with(attribute: str, plan: Plan) -> Iterator[type]:
                 or not issubclass(cls, nn.Module)
             ):
                 continue
-            if cls is not plan.cls and not inspect.isabstract(cls) and _defines(cls, attribute):
+            if cls is not plan.cls and not inspect.isabstract(cls) and defines(cls, attribute):
                 yield cls
-
-
-def _defines(cls: type, attribute: str) -> bool:
-    """Whether instances have the attribute: the class has it, or a constructor names it."""
-    constructors = [inspect.unwrap(function) for _, function in signatures.constructors(cls)]
-    return hasattr(cls, attribute) or any(attribute in item.__code__.co_names for item in constructors)
 
 
 def _legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from . import inputs, mismatch, names, repair_shapes, repair_types, shapes, specs
 from .arguments import ABSENT, without_absent
 from .case import Case
+from .kinds import modules_with, of_kind
+from .roles import in_role
+from .uses import KIND_OF_METHOD
 
 if TYPE_CHECKING:
     from .case import Probe
@@ -34,25 +37,37 @@ def _missing_argument(case: Case) -> Iterator[State]:
 
 
 def _missing_entry(case: Case) -> Iterator[State]:
-    """A batch lacks an entry: add a tensor of that name."""
+    """A batch or a configuration lacks an entry, a stand-in an attribute: add what the name stands for."""
     key = mismatch.missing_key(case.failure)
-    if key is not None and case.probe.takes_any_name and key not in case.state:
-        yield from ({**case.state, key: guess} for guess in _entry(key))
-    for name in case.blamed if key is not None else ():
+    if key is None:
+        return
+    guesses = _entry(key, case)
+    if case.probe.takes_any_name and key not in case.state:
+        yield from ({**case.state, key: guess} for guess in guesses)
+    for name in case.blamed:
+        if case.state[name] == specs.helper("PassThrough"):
+            yield from ({**case.state, name: module} for module in modules_with(key, case.probe.context)[:4])
         for path, spec in specs.namespaces(case.state[name], (name,)):
-            if key is not None and key not in spec["items"]:
-                yield from (specs.replaced(case.state, (*path, key), guess) for guess in _entry(key))
+            if key not in spec["items"]:
+                yield from (specs.replaced(case.state, (*path, key), guess) for guess in guesses)
 
 
-def _entry(key: str) -> list[Spec]:
-    return [*inputs.by_name(key), *(specs.tensor(shapes.plain(rank)) for rank in (2, 3, 4))]
+def _entry(key: str, case: Case) -> list[Spec]:
+    tensors = (specs.tensor(shapes.plain(rank)) for rank in (2, 3, 4))
+    return [
+        *inputs.by_name(key),
+        *in_role(key, case.probe.context),
+        *tensors,
+        specs.literal(names.integer(key)),
+    ]
 
 
-def _as_object(case: Case, _name: str) -> Iterator[Spec]:
-    attribute = re.search(r"'Tensor' object has no attribute '(\w+)'", case.message)
-    if attribute and attribute[1] not in ("keys", "items", "values", "get"):
-        yield specs.namespace({attribute[1]: _entry(attribute[1])[0]})
-    yield specs.namespace()
+def _as_object(case: Case, name: str) -> Iterator[Spec]:
+    match = re.search(r"'Tensor' object has no attribute '(\w+)'", case.message)
+    kind = KIND_OF_METHOD.get(match[1], "namespace") if match else "namespace"
+    if match and kind == "namespace" and match[1] not in KIND_OF_METHOD:
+        yield specs.namespace({match[1]: _entry(match[1], case)[0]})
+    yield from of_kind(kind, name, case.probe.context)
 
 
 def _as_list(case: Case, name: str) -> Iterator[Spec]:

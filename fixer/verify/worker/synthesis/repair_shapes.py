@@ -79,10 +79,14 @@ def _reranked_by(case: Case, change: int) -> Iterator[State]:
 
 def _wrong_size(case: Case) -> Iterator[State]:
     """The message, or the guard that raised, says which size it saw and which it wanted."""
-    for path, spec in case.suspects:
-        for seen_shape, wanted_shape in mismatch.whole_shapes(case.message):
-            if spec["shape"] == seen_shape:
-                yield specs.replaced(case.state, path, {**spec, "shape": wanted_shape})
+    for seen_shape, wanted_shape in mismatch.whole_shapes(case.message):
+        matching = [(path, spec) for path, spec in case.suspects if spec["shape"] == seen_shape]
+        changed = case.state
+        for path, spec in matching:
+            changed = specs.replaced(changed, path, {**spec, "shape": wanted_shape})
+            yield specs.replaced(case.state, path, {**spec, "shape": wanted_shape})
+        if len(matching) > 1:
+            yield changed
     pairs = list(dict.fromkeys(mismatch.sizes(case.failure, case.probe.context.sources)))[:8]
     for seen, wanted in pairs:
         for path, spec in case.suspects:
@@ -146,6 +150,8 @@ def _wrong_volume(case: Case) -> Iterator[State]:
     if volume is None:
         return
     seen, wanted = volume
+    if any(len(spec["shape"]) >= 4 for _, spec in case.suspects):
+        yield from _other_sides(case, wanted / max(seen, 1))
     yield from same_rank(case)
     for path, spec in case.suspects:
         for axis in _axes(spec):

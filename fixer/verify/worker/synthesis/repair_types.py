@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 _SCALAR = (
     r"only integer tensors of a single element|interpreted as an integer|integer argument|must be (an )?int"
     r"|Boolean value of Tensor|ambiguous|only one element tensors|with \d+ elements cannot be converted|unhashable"
-    r"|tuple of ints|must be a number|must be Number|must be (float|bool|str)|number, not Tensor"
+    r"|tuple of ints|must be a number|must be Number|must be (float|bool|str)|number, not Tensor|only for scalar outputs"
 )
 
 
 def _not_a_tensor(case: Case) -> Iterator[State]:
     """A number or a flag where a tensor was given."""
-    for name in case.blamed if re.search(_SCALAR, case.message) else ():
-        if specs.is_tensor(case.state[name]):
-            yield from (
-                {**case.state, name: specs.literal(value)} for value in (False, True, 2, 1, 0.5, "mean")
-            )
-            yield {**case.state, name: specs.tensor([])}
+    if not re.search(_SCALAR, case.message):
+        return
+    flags, numbers = (False, True), (2, 1, 0.5)
+    values = (*flags, *numbers, "mean") if "Bool" in case.message else (*numbers, *flags, "mean")
+    for path in sorted(case.tensors, key=lambda path: case.blamed.index(path[0])):
+        for value in values:
+            yield specs.replaced(case.state, path, specs.literal(value))
+        yield specs.replaced(case.state, path, specs.tensor([]))
 
 
 # What an error says about element types, and the type to try.
@@ -72,7 +74,7 @@ def _as_dtype(spec: Spec, dtype: str) -> Spec:
 
 
 _DOMAIN = (
-    r"between 0 and 1|finite|\bnan\b|positive|simplex|constraint|Expected value|>= ?0|negative|support|invertible"
+    r"between 0 and 1|finite|\bnan\b|positive|simplex|constraint|Expected value|>= ?0|negative|\bsupport\b|invertible"
     r"|singular|[Dd]omain|[Rr]ange|\[0, ?1\]"
 )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Repair = Callable[[Failure, State], Iterable[State]]
 
 _REPAIRS_IN_A_ROW = 12
+_ATTEMPTS_IF_HOPELESS = 10
 
 
 class _Node:
@@ -85,10 +86,19 @@ class Search:
             if failure is None:
                 yield Found(state, value)
                 continue
-            if self.last is None or failure.progress >= self.last.progress:
-                self.last = failure
+            self._note(failure)
+            if failure.is_hopeless:
+                self._left = min(self._left, _ATTEMPTS_IF_HOPELESS)
             cost = 0 if failure.progress > node.progress else node.cost
             self._push(_Node(failure.progress, cost, iter(self._repair(failure, state))))
+
+    def _note(self, failure: Failure) -> None:
+        """Keep the failure that came furthest, of equals the latest, unless it is the time or beyond repair."""
+        last = self.last
+        if last is None or last.is_out_of_time:
+            self.last = failure
+        elif not failure.is_out_of_time and (failure.progress, not last.is_hopeless) >= (last.progress, True):
+            self.last = failure
 
     def reject(self, state: State, failure: Failure) -> None:
         """Say that arguments which worked failed later; repairing that comes first from now on."""

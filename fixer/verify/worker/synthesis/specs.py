@@ -55,6 +55,38 @@ class PassThrough(nn.Module):
         return first * self.scale if floating else first
 
 
+class Batches(list):  # type: ignore[type-arg]
+    """Stands for a data loader over a data set: a list of batches that is its own data set."""
+
+    batch_size = 2
+
+    @property
+    def dataset(self) -> Batches:
+        """What the loader loads from."""
+        return self
+
+
+class Anything:
+    """Stands for a logger or a progress bar: takes every call, gives itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        return _args[0] if len(_args) == 1 and not _kwargs else self
+
+    def __enter__(self) -> Anything:
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        """Handle nothing."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
 def make_layer(*args: Any, **kwargs: Any) -> nn.Module:
     """Stand for a function that makes a network: a linear layer of the first two numbers it is given."""
     sizes = [value for value in [*args, *kwargs.values()] if type(value) is int and value > 0]
@@ -65,7 +97,12 @@ def _layer_maker(_attributes: dict[str, Any]) -> Callable[..., nn.Module]:
     return make_layer
 
 
-HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {"PassThrough": PassThrough, "make_layer": _layer_maker}
+HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "PassThrough": PassThrough,
+    "make_layer": _layer_maker,
+    "Anything": lambda _attributes: Anything(),
+}
+_BATCHES = 3
 
 
 def literal(value: Any) -> Spec:
@@ -233,9 +270,13 @@ class Maker:
         kwargs = {key: self.make(item, (*path, key)) for key, item in spec["kwargs"].items()}
         return self._converted(cls(*args, **kwargs))
 
-    def _parameters(self, spec: Spec, _path: Path) -> Any:
-        owner = self.made.get(spec["of"])
-        return owner.parameters() if isinstance(owner, nn.Module) else [nn.Parameter(torch.ones(2))]
+    def _batches(self, spec: Spec, path: Path) -> Batches:
+        return Batches(self.make(spec["items"][0], (*path, "0")) for _ in range(_BATCHES))
+
+    def _parameters(self, _spec: Spec, _path: Path) -> Any:
+        """The parameters of the first model among the arguments that are made already."""
+        model = next((value for value in self.made.values() if isinstance(value, nn.Module)), None)
+        return [nn.Parameter(torch.ones(2))] if model is None else model.parameters()
 
     def _converted(self, value: Any) -> Any:
         return value.to(self.dtype) if self.dtype is not None and isinstance(value, nn.Module) else value
@@ -322,7 +363,7 @@ def text_of(spec: Spec) -> str:
     if kind == "name":
         return str(spec["value"])
     if kind == "parameters":
-        return f"{spec['of']}.parameters()"
+        return "parameters()"
     if kind == "new":
         parts = [text_of(item) for item in spec["args"]]
         parts += [f"{key}={text_of(item)}" for key, item in spec["kwargs"].items()]
@@ -332,6 +373,8 @@ def text_of(spec: Spec) -> str:
     if kind in ("namespace", "helper"):
         name = "Namespace" if kind == "namespace" else spec["value"]
         return f"{name}({', '.join(f'{key}={text_of(item)}' for key, item in spec['items'].items())})"
+    if kind == "batches":
+        return f"Batches of {text_of(spec['items'][0])}"
     brackets = {"list": "[]", "tuple": "()", "set": "{}"}[kind]
     comma = "," if kind == "tuple" and len(spec["items"]) == 1 else ""
     return brackets[0] + ", ".join(map(text_of, spec["items"])) + comma + brackets[1]

@@ -38,7 +38,8 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     """
     deadline = time.monotonic() + budget
     harness = dict(hints.get("harness") or {})
-    context = Context(source.Sources(hints, cls), hints.get("module_classes"))
+    others = [other for other in hints.get("module_classes") or [] if other is not cls]
+    context = Context(source.Sources(hints, cls), others)
     if callable(harness.get("factory")):
         return _with_factory(cls, harness, context, deadline)
     _refuse_abstract(cls)
@@ -46,9 +47,14 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
 
 
 def arguments_for(function: Callable[..., Any], hints: dict[str, Any], budget: float = 2.0) -> Recipe:
-    """Find arguments with which a function or a bound method runs, within `budget` seconds."""
+    """Find arguments with which a function or a bound method runs, within `budget` seconds.
+
+    For a class that is no module: the recipe with which `build` makes an instance.
+    """
     deadline = time.monotonic() + budget
     context = Context(source.Sources(hints, function), hints.get("module_classes"))
+    if inspect.isclass(function):
+        return _ModuleSearch(function, dict(hints.get("harness") or {}), context, deadline).instance()
     name = getattr(function, "__name__", type(function).__name__)
     draft = Recipe(getattr(function, "__qualname__", name), None, Arguments(), method=name)
     probe = Probe(getattr(function, "__self__", None), function, context)
@@ -64,7 +70,9 @@ def _with_factory(cls: type, harness: dict[str, Any], context: Context, deadline
     draft = Recipe(cls.__qualname__, None, Arguments(), origin="the user's harness", factory=where)
     made = probing.attempt(lambda: (recipe.build(cls, draft), recipe.make_inputs(draft, 0)), deadline, "")
     if made.failure is not None:
-        raise HarnessError(f"the harness for {cls.__qualname__} failed: {made.failure.summary}")
+        raise HarnessError(
+            f"the harness for {cls.__qualname__} failed: {made.failure.summary}"
+        ) from made.failure.error
     module, (args, kwargs) = made.value
     if args or kwargs:
         return draft
@@ -77,7 +85,8 @@ def _settled(found: Outcome, what: str) -> Recipe:
     settled = found.recipe or found.weaker
     if settled is None:
         reason = found.failure.summary if found.failure else "no time was left"
-        raise HarnessError(f"could not {what}: {reason}")
+        cause = found.failure.error if found.failure else None
+        raise HarnessError(f"could not {what}: {reason}") from cause
     return settled
 
 
@@ -111,6 +120,13 @@ class _ModuleSearch:
             self._limit = _PARAMETERS_IF_NEEDED
             return self._search()
 
+    def instance(self) -> Recipe:
+        """Return the first recipe that builds the class, which need not be callable."""
+        search = Search(self._starts(), self._construct, self._repair, self._deadline, _ATTEMPTS)
+        for state, _ in search:
+            return replace(self._with(state), method="__init__")
+        return _settled(Outcome(None, None, search.last), f"build {self._cls.__qualname__}")
+
     def _search(self) -> Recipe:
         search = Search(self._starts(), self._construct, self._repair, self._deadline, _ATTEMPTS)
         best = Outcome(None, None, None)
@@ -121,6 +137,8 @@ class _ModuleSearch:
             best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
             if found.failure is not None:
                 self._refuse_stub(found.failure, module)
+                if found.failure.is_hopeless:
+                    break
                 search.reject(state, found.failure)
         if best.failure is None and best.weaker is None:
             return _settled(best._replace(failure=search.last), f"build {self._cls.__qualname__}")
@@ -184,7 +202,9 @@ class _ModuleSearch:
             return
         function = self._plan.context.sources.enclosing(frame.filename, frame.line)
         if function is not None and source.is_stub(function):
-            raise HarnessError(f"{self._cls.__qualname__} is abstract: {function.name} is not implemented")
+            raise HarnessError(
+                f"{self._cls.__qualname__} is abstract: {function.name} is not implemented"
+            ) from failure.error
 
 
 def _variations(start: State, plan: Plan) -> Iterator[State]:

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from . import names, signatures, source, specs
 from .kinds import of_kind
 
@@ -22,7 +24,7 @@ def _by_word(table: dict[str, str]) -> dict[str, str]:
 
 
 # Methods and attributes that tell the kind of the object they are read from.
-_KIND_OF_METHOD = _by_word(
+KIND_OF_METHOD = _by_word(
     {
         "list": "append extend index insert",
         "namespace": "keys items values get pop update copy setdefault",
@@ -51,6 +53,19 @@ def used(name: str, function: Callable[..., Any], context: Context) -> Iterator[
     node = context.sources.function(function)
     if node is not None:
         yield from used_in(node, name, function, context)
+
+
+def tested(name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
+    """Yield instances of the module classes that a function tests an argument for with ``isinstance``."""
+    node = context.sources.function(function)
+    for use in source.uses(node, {name}) if node is not None else ():
+        parent = use.parents[0]
+        if (
+            isinstance(parent, ast.Call)
+            and source.dotted(parent.func) == "isinstance"
+            and use.node in parent.args
+        ):
+            yield from _tested(parent, parent.args.index(use.node), function, context)
 
 
 def used_in(node: ast.AST, name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
@@ -109,7 +124,7 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         return
     kind: str | None = None
     if isinstance(parent, ast.Attribute):
-        kind = _KIND_OF_METHOD.get(parent.attr, "module" if by_name == "module" else "namespace")
+        kind = KIND_OF_METHOD.get(parent.attr, "module" if by_name == "module" else "namespace")
     elif isinstance(parent, ast.Call):
         kind = _KIND_OF_CALLED.get(by_name, "callable") if _is_forward(function) else "class"
     elif isinstance(parent, ast.keyword):
@@ -145,8 +160,8 @@ def _passed(
     path = source.dotted(call.func) or ""
     last = path.rsplit(".", 1)[-1]
     if path == "isinstance":
-        return
-    if path in ("getattr", "hasattr") and place == 1:
+        yield from _tested(call, place, function, context)
+    elif path in ("getattr", "hasattr") and place == 1:
         default = names.string(name)
         yield from map(specs.literal, ("ReLU", "relu") if default == "relu" else (default,))
     elif last == "extend" and isinstance(call.func, ast.Attribute):
@@ -157,6 +172,25 @@ def _passed(
         callee = _callee(call, function)
         if callee is not None and not context.is_deep:
             yield from _asked(callee, place, name, context)
+
+
+def _tested(
+    call: ast.Call, place: int | str, function: Callable[..., Any], context: Context
+) -> Iterator[Spec]:
+    """Yield instances of the module classes that ``isinstance`` tests for."""
+    types = call.args[1].elts if place == 0 and isinstance(call.args[1], ast.Tuple) else call.args[1:]
+    for node in types if place == 0 else ():
+        try:
+            cls = source.evaluate(node, getattr(function, "__globals__", {}))
+        except Exception:  # a local name
+            continue
+        if (
+            inspect.isclass(cls)
+            and issubclass(cls, nn.Module)
+            and cls is not nn.Module
+            and not context.is_deep
+        ):
+            yield context.instance(cls)
 
 
 def _asked(callee: Any, place: int | str, name: str, context: Context) -> Iterator[Spec]:
