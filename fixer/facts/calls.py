@@ -104,13 +104,16 @@ def call(flow: Expressions, node: ast.Call, env: Env) -> Value:
     _watch(flow, node, env)
     if symbol is not None:
         return Value(_symbol_call(flow, symbol, arguments), arguments.given)
+    if any(isinstance(option, ModuleKind) for option in options(called.kind)):
+        kind = join(_called_module(flow, option, arguments) for option in options(called.kind))
+        return Value(kind, arguments.given or called.given)
     if isinstance(node.func, ast.Attribute):
         owner = flow.eval(node.func.value, env)
         kind = _method_call(flow, node.func, owner, arguments, env)
         return Value(kind, arguments.given or owner.given)
     if isinstance(node.func, ast.Name) and node.func.id not in env.values:
         return Value(builtin(node.func.id, arguments.kinds), arguments.given)
-    return Value(called_layer(called.kind, arguments.kinds), arguments.given or called.given)
+    return Value(UNKNOWN, arguments.given or called.given)
 
 
 # What calls change
@@ -185,9 +188,9 @@ def _method_result(flow: Expressions, owner: Kind, name: str, arguments: Argumen
             return iterator(ModuleKind(Symbol("torch.nn.Module")), named=_MODULE_ITERATORS[name])
         if name in MODULE_RETURNING_METHODS:
             return owner
-        if name == "forward":
-            return called_layer(owner, arguments.kinds)
-        return _returned_by(flow, owner, name)
+        return (
+            _called_module(flow, owner, arguments) if name == "forward" else _returned_by(flow, owner, name)
+        )
     if isinstance(owner, SequenceKind) and name == "copy":
         return owner
     return UNKNOWN
@@ -204,6 +207,13 @@ def _tensor_method(owner: ParameterKind | TensorKind, name: str) -> Kind:
     if name in _PLAIN_METHODS:
         return PLAIN
     return TensorKind(method_shape(owner.shape, name)) if name in torch_facts().methods else UNKNOWN
+
+
+def _called_module(flow: Expressions, kind: Kind, arguments: Arguments) -> Kind:
+    """The result of calling an instance of a module."""
+    if isinstance(kind, ModuleKind) and kind.cls.path is not None:
+        return _returned_by(flow, kind, "forward")
+    return called_layer(kind, arguments.kinds)
 
 
 def _returned_by(flow: Expressions, owner: ModuleKind, method: str) -> Kind:
