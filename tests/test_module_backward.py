@@ -6,9 +6,9 @@ import copy
 
 import pytest
 import torch
-from fixer_codemods.module_backward import ModuleBackward
 
 from fixer.rule import Applicability, Finding
+from fixer_codemods.module_backward import ModuleBackward
 from tests import rules
 from tests.rules import Files
 
