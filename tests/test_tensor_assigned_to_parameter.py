@@ -3,10 +3,10 @@ from __future__ import annotations
 from textwrap import dedent, indent
 
 import pytest
-from fixer_codemods.tensor_assigned_to_parameter import TensorAssignedToParameter
 
 from fixer.contract import Promise, Subject
 from fixer.rule import Applicability, Finding
+from fixer_codemods.tensor_assigned_to_parameter import TensorAssignedToParameter
 from tests.rules import ROOT, analyse, changed, unchanged
 
 HEAD = """\
