@@ -10,13 +10,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from fixer_codemods.module_backward import ModuleBackward
-from fixer_codemods.projection_in_forward import ProjectionInForward
-from fixer_codemods.tensor_assigned_to_parameter import TensorAssignedToParameter
-
 from fixer.edits import Edit, EditSet
 from fixer.facts import File, Project
 from fixer.rule import Finding
+from fixer_codemods.module_backward import ModuleBackward
+from fixer_codemods.projection_in_forward import ProjectionInForward
+from fixer_codemods.tensor_assigned_to_parameter import TensorAssignedToParameter
 
 
 class Wrong:
