@@ -1,7 +1,8 @@
 """Write files so that each is whole at every moment: the old bytes or the new ones, never a part.
 
 New bytes go to a hidden temporary file beside the target, reach the disk, and take the target's name in one
-step. A killed run may leave such a `.NAME.fixer-*.tmp` behind; nothing reads it and it can be deleted.
+step. A killed run may leave such a `.NAME.fixer-*.tmp` behind, which can be deleted; between the renames of
+several files it leaves a journal too, by which the next run puts them back.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fixer.journal import Step, journal
 from fixer.source import Source, SourceError
 
 _REMEDIES = {
@@ -34,19 +36,21 @@ def write(original: Source, new: Source) -> None:
 def write_all(pairs: Iterable[tuple[Source, Source]]) -> None:
     """Replace several files, all or none: if one cannot be replaced, those before it are put back.
 
-    Only a kill between two renames can leave some files new and others old; each of them is whole even then.
+    A kill between two renames leaves some files new and others old, each of them whole; `fixer.journal`
+    tells how they are put back.
     """
     changed = [(original, new) for original, new in pairs if original.data != new.data]
     temporaries: set[Path] = set()
     try:
         # One rename succeeds or fails as a whole, so the old bytes are staged only where there are several.
         replacements = [_prepare(*pair, temporaries, keep_old=len(changed) > 1) for pair in changed]
-        try:
-            for replacement in replacements:
-                _carry_out(replacement)
-        except BaseException:
-            _put_back(replacements, temporaries)
-            raise
+        with _journal(replacements):
+            try:
+                for replacement in replacements:
+                    _carry_out(replacement)
+            except BaseException:
+                _put_back(replacements, temporaries)
+                raise
     finally:
         for temporary in temporaries:
             with suppress(OSError):  # it has taken the target's name, or its folder is gone
@@ -63,6 +67,24 @@ class _Replacement:
     """The path without symbolic links, so that a link stays a link."""
     temporary: Path
     backup: Path | None
+
+
+@contextmanager
+def _journal(replacements: Sequence[_Replacement]) -> Iterator[None]:
+    """Note what is about to be replaced, where a kill could leave it half done."""
+    steps = [
+        Step(item.target, item.temporary, item.backup, item.new.data, item.original.data)
+        for item in replacements
+        if item.backup
+    ]
+    if not steps:
+        yield
+        return
+    try:
+        with journal(steps):
+            yield
+    except OSError as error:
+        raise _failure(steps[0].target, error) from None
 
 
 def _prepare(original: Source, new: Source, temporaries: set[Path], *, keep_old: bool) -> _Replacement:

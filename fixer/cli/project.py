@@ -14,6 +14,7 @@ from fixer.cli.options import Options
 from fixer.config import Config, ConfigError
 from fixer.discovery import Discovery, discover, find_root
 from fixer.engine import Engine, FileError, wanted
+from fixer.journal import restore
 from fixer.policy import Policy, VerifyMode
 from fixer.rule import Rule
 from fixer.selection import Selection
@@ -52,8 +53,11 @@ class Work:
         return find_root(self.targets[0])
 
 
-def gather(options: Options, show: Callable[[str], None]) -> Work:
-    """Read configuration, rules and files; raise `UserError` where one of the first two is no good."""
+def gather(options: Options, show: Callable[[str], None], *, writing: bool = False) -> Work:
+    """Read configuration, rules and files; raise `UserError` where one of the first two is no good.
+
+    A run that is going to be `writing` first undoes what a killed one has left half done.
+    """
     paths = list(options.paths or [Path()])
     stdin = _stdin_path(options, paths)
     try:
@@ -65,12 +69,15 @@ def gather(options: Options, show: Callable[[str], None]) -> Work:
     engine = Engine([rule() for rule in selection.rules], selection.allows)
     show("reading files")
     found = _find(config, [stdin.parent] if stdin else paths)
+    undone = list(restore([*found.targets, *found.context])) if writing and not stdin else []
     if stdin:
         targets = {stdin: _read_stdin(stdin)}
         errors: list[FileError] = []
     else:
         targets, unread = _read(found.targets)
-        errors = [FileError(error.path, error.message, error.row) for error in (*found.errors, *unread)]
+        errors = [
+            FileError(error.path, error.message, error.row) for error in (*undone, *found.errors, *unread)
+        ]
     context: dict[Path, Source] = {}
     # Other files answer questions about candidates: without one nobody asks.
     if any(wanted(rule, source.data) for source in targets.values() for rule in engine.rules):

@@ -49,7 +49,7 @@ def verify(options: Options) -> int:
 def apply(options: ApplyOptions) -> int:
     """Write what may be written; report that and what is left."""
     with progress(options.quiet) as show:
-        work = gather(options, show)
+        work = gather(options, show, writing=not options.dry_run)
         asked = work.policy.verify is not VerifyMode.OFF
         with _judge(work, show, asked=asked) as judge:
             alone = [work.stdin] if work.stdin else []
