@@ -83,7 +83,7 @@ class Case:
 
     @functools.cached_property
     def blamed(self) -> list[str]:
-        """The names of the arguments: those that the failing line of the called function itself names first."""
+        """The names of the arguments: those that the failing line of the called function names first."""
         frame = next(iter(self.failure.own_frames), None)
         names = self._names_at(frame.filename, frame.line) if frame is not None else set()
         return sorted(self.state, key=lambda name: name not in names)

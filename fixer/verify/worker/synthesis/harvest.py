@@ -75,7 +75,7 @@ def _examples(text: str) -> list[str]:
 
 def _bound(node: ast.Call, parameters: list[inspect.Parameter]) -> State | None:
     names = [parameter.name for parameter in parameters]
-    given: dict[str, ast.expr] = dict(zip(names, node.args))  # noqa: B905 (Python 3.8)
+    given: dict[str, ast.expr] = dict(zip(names, node.args))
     given.update(
         {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in names and keyword.arg}
     )

@@ -75,7 +75,7 @@ class InputSearch:
         fragile = isinstance(owner, nn.Module) and any(map(nn.parameter.is_lazy, owner.parameters()))
 
         def run(state: State) -> Attempt:
-            # A failed attempt seldom leaves anything in the module; what it did find must hold for a fresh one.
+            # A failed attempt seldom leaves anything in the module; what is found must hold for a fresh one.
             target = self._fresh() if fragile else self._target
             first = self._judged(self._attempt(target, state), state)
             return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
@@ -89,7 +89,7 @@ class InputSearch:
         return recipe.arranged(state, self._probe.parameters)
 
     def _starts(self) -> Iterator[State]:
-        """Yield inputs to begin with: the best guesses, what the file itself makes, then the other guesses."""
+        """Yield inputs to begin with: the best guesses, what the file makes, then the other guesses."""
         guesses = {
             parameter.name: self._probe.guesses(parameter.name)
             for parameter in self._probe.parameters

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 4
 
 # Names that say more than a use could. N: a width that is known nowhere else.
-_BY_NAME = (
+_BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
     (r"edge_index|edges$", lambda: specs.tensor([2, 8], "int64", 0, names.LENGTH)),
     (
         r"^adj|adjacency|^a_hat$|^laplacian$",
@@ -66,7 +66,7 @@ def forward_parameters(module: Any) -> list[inspect.Parameter]:
 def guesses(
     parameter: inspect.Parameter, function: Callable[..., Any], owner: Any, context: Context
 ) -> Iterator[Spec]:
-    """Yield what an input may be, best guess first; `owner` is the built module that the method belongs to."""
+    """Yield what an input may be, best guess first; `owner` is the module that the method belongs to."""
     return unique(_guesses(parameter, function, owner, context))
 
 
@@ -251,7 +251,7 @@ def _loop_variables(node: ast.AST, scope: dict[str, Any]) -> dict[str, Any]:
             sources = [*counter, *loop.iter.args]
         if isinstance(loop.target, ast.Tuple):
             targets = loop.target.elts
-        for target, origin in zip(targets, sources):  # noqa: B905 (Python 3.8)
+        for target, origin in zip(targets, sources):
             modules = _value(origin, scope)
             if isinstance(target, ast.Name) and isinstance(modules, nn.ModuleList) and len(modules):
                 found[target.id] = modules[0]
@@ -259,7 +259,7 @@ def _loop_variables(node: ast.AST, scope: dict[str, Any]) -> dict[str, Any]:
 
 
 def _evidence(node: ast.AST, name: str) -> tuple[int, str | None]:
-    """Return the rank and the type that unpacking, indexing and reshaping of an argument show (0, None: nothing)."""
+    """Return the rank and the type that unpacking, indexing and reshaping show (0 and None: nothing)."""
     exact = 0
     least = 0
     dtype: str | None = None

@@ -40,7 +40,7 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     (r"[Ee]xpected \D{0,40}(\d+)\D{1,40}got \D{0,40}(\d+)", ((2, 1),)),
 )
 
-_LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
+_LISTS = r"(?<!\w)[\[(](\d+(?:, ?\d+)*),?[\])]"
 
 _RANKS: tuple[tuple[str, int], ...] = (
     (r"needs (\d)D input|[Oo]nly (\d)D, (\d)D and (\d)D input", 0),
@@ -52,10 +52,7 @@ _RANKS: tuple[tuple[str, int], ...] = (
     (r"subscripts in the equation \((\d)\)", 0),
     (r"must be a (\d)D tensor|must have shape .*?(\d)D|must be (\d)-D", 0),
     (r"expected (\d)D(?: or (\d)D)? input|[Ee]xpected (\d)D \(unbatched\) or (\d)D \(batched\)", 0),
-    (
-        r"[Ee]xpected input to be (\d)D or (\d)D|to be (\d)-D or (\d)-D|[Ee]xpected (\d)D or (\d)D|[Ee]xpected (\d)D|(\d)-dimensional",
-        0,
-    ),
+    (r"to be (\d)-?D or (\d)-?D|[Ee]xpected (\d)D or (\d)D|[Ee]xpected (\d)D|(\d)-dimensional", 0),
     (r"expects? (?:a |an )?(\d)D|(\d)D tensors? expected|(\d)-D inputs?", 0),
     (r"Dimension out of range .*?but got (-?\d)", 1),
     (r"too many indices for tensor of dimension (\d)", 1),
@@ -93,7 +90,7 @@ def _from_lists(message: str) -> Iterator[tuple[int, int]]:
     """Yield the places in which two shapes of the message differ, compared from the right, in both orders."""
     found = _shapes_in(message)
     if len(found) == 2:
-        pairs = [pair for pair in zip(found[0][::-1], found[1][::-1]) if pair[0] != pair[1]]  # noqa: B905 (Python 3.8)
+        pairs = [pair for pair in zip(found[0][::-1], found[1][::-1]) if pair[0] != pair[1]]
         yield from ((seen, wanted) for wanted, seen in pairs)
         yield from pairs
 
@@ -103,7 +100,7 @@ def _shapes_in(message: str) -> list[list[int]]:
 
 
 def whole_shapes(message: str) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the shape that was seen and the one that was wanted, in both orders, where a message gives two."""
+    """Yield the shape that was seen and the one that was wanted, both ways round, if a message has two."""
     found = _shapes_in(message)
     if len(found) == 2:
         yield found[1], found[0]
@@ -119,7 +116,7 @@ def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]
         for lefts, rights in (
             ((left, right),) if isinstance(left, (tuple, list)) and isinstance(right, (tuple, list)) else ()
         ):
-            for pair in zip(lefts[::-1], rights[::-1]):  # noqa: B905 (Python 3.8)
+            for pair in zip(lefts[::-1], rights[::-1]):
                 if pair[0] != pair[1] and all(type(item) is int for item in pair):
                     yield pair
                     yield pair[::-1]

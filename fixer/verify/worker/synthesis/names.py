@@ -1,11 +1,13 @@
 """What the names of arguments say about their values.
 
 Sizes are small, and widths are divisible by what models divide them by (heads, groups, reductions).
+Each table is read from the top: the first line with a pattern that is found in the name decides.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 WIDTH = 32
 BATCH = 2
@@ -14,123 +16,116 @@ SIDE = 16
 UNKNOWN = 4
 """What an integer is whose name says nothing."""
 
-# The first pattern that is found in the lower-case name decides.
-_INTEGERS = (
+
+def _compiled(table: tuple[tuple[Any, str], ...]) -> tuple[tuple[Any, re.Pattern[str]], ...]:
+    return tuple((value, re.compile("|".join(patterns.split()))) for value, patterns in table)
+
+
+_INTEGERS = _compiled(
     (
-        r"num_embed|vocab|n_?tokens|num_tokens|dict_size|n_?words|num_items|n_items|num_users|n_users|voc_size",
-        50,
-    ),
-    (r"head_dim|dim_head|head_size|d_head", 8),
-    (r"heads?$|nhead|^n?h$|num_heads|_heads_", 2),
-    (r"kernel|^ks?$|filter_size|ksize", 3),
-    (
-        r"stride|dilation|groups?$|^padding$|^pad$|multiplier|n_samples_per|expansion|mult$|downsample_rate|rank_id",
-        1,
-    ),
-    (r"num_groups|n_groups|reduction|ratio|scale|factor|upscale", 2),
-    (r"padding_idx|pad_idx|pad_id|pad_token|offset|start|seed|axis|rank$|_id$|idx$|index$", 0),
-    (r"patch", 4),
-    (r"window", 4),
-    (r"img_size|image_size|imgsz|resolution|input_size_hw|spatial|^height$|^img_[hw]$|^[hw]$", SIDE),
-    (
-        r"max_(seq|len|pos|text|target|source|l)|seq_?len|maxlen|context_length|block_size|n_ctx|n_positions|max_t",
-        LENGTH,
-    ),
-    (r"num_class|n_class|nclass|num_labels|n_labels|ncls|n_cls|num_categories", 10),
-    (
-        r"lay?er_?num|lay?ers?$|depth|num_block|n_block|blocks?$|n_?layer|num_layer|stages?|repeat|num_res|n_res|num_conv",
-        2,
-    ),
-    (r"hops|order|degree|levels?$|n_flows|num_flows|steps|iters?$|iterations|power|recur", 2),
-    (r"^dim$|^axis$", WIDTH),
-    (r"modes?\d*$", 4),
-    (
-        r"mixtures?|components?|gaussians?|capsules?|experts?|num_k|^k$|topk|top_k|clusters?|prototypes?|bins|^m$",
-        4,
-    ),
-    (r"nodes?|n_agents|num_agents|n_actions|actions?$", 4),
-    (r"timesteps|n_steps|num_steps|^t$", 10),
-    (r"freq|bands|num_samples|n_samples|n_fft|points|codes|codebook", 8),
-    (
-        r"dim|size|width|channel|hidden|feature|feat|planes|units|embed|emb|latent|filters|maps|^n[fzc]$|^ng?f$|^ndf$"
-        r"|^d_|_d$|^in_|^out_|^c\d?$|^ch|inp|oup|^cin$|^cout$|input|output|^in$|^out$|neurons|inner|mlp|ffn?|bottleneck"
-        r"|^d$|^e$|z$|code|proj|^base$|^nc$|^c_|normalized",
-        WIDTH,
-    ),
-    (r"num|^n_|count|^n$", 4),
+        (50, "num_embed vocab n_?tokens num_tokens dict_size n_?words voc_size"),
+        (50, "(num|n)_(items|users)"),
+        (8, "head_dim dim_head head_size d_head"),
+        (2, "heads?$ nhead ^n?h$ _heads_"),
+        (3, "kernel ^ks?$ filter_size ksize"),
+        (1, "stride dilation groups?$ ^padding$ ^pad$ multiplier"),
+        (1, "n_samples_per expansion mult$ downsample_rate"),
+        (2, "num_groups n_groups reduction ratio scale factor"),
+        (0, "padding_idx pad_idx pad_id pad_token offset start seed axis rank$ _id$ idx$ index$"),
+        (4, "patch window"),
+        (SIDE, "img_size image_size imgsz resolution spatial ^height$ ^img_[hw]$ ^[hw]$"),
+        (LENGTH, "max_(seq|len|pos|text|target|source|l|t) seq_?len maxlen context_length"),
+        (LENGTH, "block_size n_ctx"),
+        (LENGTH, "n_positions"),
+        (10, "num_class n_class nclass num_labels n_labels ncls n_cls num_categories"),
+        (2, "lay?er_?num lay?ers?$ depth num_block n_block blocks?$ n_?layer num_layer stages? repeat"),
+        (2, "num_res n_res num_conv hops order degree levels?$ (n|num)_flows"),
+        (2, "steps iters?$ iterations power recur"),
+        (WIDTH, "^dim$"),
+        (4, r"modes?\d*$ mixtures? components? gaussians? capsules? experts? ^k$ num_k top_?k clusters?"),
+        (4, "prototypes? bins ^m$ nodes? n_agents num_agents n_actions actions?$"),
+        (10, "timesteps ^t$"),
+        (8, "freq bands num_samples n_samples n_fft points codes codebook"),
+        (WIDTH, "dim size width channel hidden feat planes units emb latent"),
+        (WIDTH, "filters maps inp oup input output"),
+        (WIDTH, r"^n[fzc]$ ^ng?f$ ^ndf$ ^d_ _d$ ^in_ ^out_ ^c\d?$ ^ch ^cin$"),
+        (WIDTH, r"^cout$ ^in$ ^out$ neurons inner"),
+        (WIDTH, "mlp ffn? bottleneck ^d$ ^e$ z$ code proj ^base$ ^nc$ ^c_ normalized"),
+    )
 )
 
-_FLOATS = (
-    (r"eps", 1e-5),
-    (r"drop|^p$|prob", 0.1),
-    (r"momentum|decay", 0.1),
-    (r"slope|leak|rate|^lr$", 0.1),
-    (r"^min|low|start", 0.0),
-    (r"margin|temp|scale|sigma|std|gain|weight|max|high|end|gamma|radius|bound|limit|ratio|factor", 1.0),
-    (r"", 0.5),
+_FLOATS = _compiled(
+    (
+        (1e-5, "eps"),
+        (0.1, "drop ^p$ prob momentum decay slope leak rate ^lr$"),
+        (0.0, "^min low start"),
+        (1.0, "margin temp scale sigma std gain weight max high end gamma radius bound limit ratio factor"),
+    )
 )
 
-_STRINGS = (
-    (r"act|nonlin", "relu"),
-    (r"norm", "batch"),
-    (r"reduc", "mean"),
-    (r"padding|pad", "zeros"),
-    (r"pool|aggr", "mean"),
-    (r"rnn|cell", "LSTM"),
-    (r"device", "cpu"),
-    (r"dtype", "float32"),
-    (r"name|key|id$", "name"),
-    (r"", "default"),
+_STRINGS = _compiled(
+    (
+        ("relu", "act nonlin"),
+        ("batch", "norm"),
+        ("mean", "reduc pool aggr"),
+        ("zeros", "pad"),
+        ("LSTM", "rnn cell"),
+        ("cpu", "device"),
+        ("float32", "dtype"),
+        ("name", "name key id$"),
+    )
 )
 
 # Which kind of value a name stands for when neither annotation nor use says.
-_KINDS = (
-    (r"config|cfg|^args$|^opts?$|hparams|hyper|options|^params$|settings|^conf$|^hps?$", "namespace"),
+_KINDS = _compiled(
     (
-        r"(act|norm|conv|pool|activation|attn|attention|mlp|ffn|block|linear)(_?(layer|fn|func|cls|class|fun|type|op))$|nonlinearity|^norm$|^act$"
-        r"|layer_(cls|class|fn|type)|builder|factory",
-        "class",
-    ),
-    (
-        r"encoder$|decoder$|backbone|^model$|_model$|^net$|_net$|network$|^module$|_module$|^fn$|^layer$|sublayer|submodule|^block$"
-        r"|^head$|extractor$|embedder|generator|discriminator|denoise_fn|teacher|student|^base_model$|^generator$|embed(ding)?_layer|flow$"
-        r"|distribution$|transform$|tower$|trunk$|critic$|actor$|policy$",
-        "module",
-    ),
-    (
-        r"activation|mode$|type$|padding_mode|reduction$|variant|arch$|name$|method|init$|act$|style|kind|device|aggr$",
-        "str",
-    ),
-    (
-        r"drop|prob|alpha|beta|gamma|eps|lr$|temperature|temp$|margin|sigma|std|slope|momentum|decay|lambda|weight_|smooth|tau|threshold|"
-        r"rate|^p$|gain|scale$|scaling|lamb",
-        "float",
-    ),
-    (
-        r"^is_|^use_|^with_|_flag|bias$|causal|bidirectional|residual|batch_first|return_|^has_|learnable|trainable|pretrained|"
-        r"^do_|^add_|^no_|affine|inplace|verbose|bilinear|freeze|shortcut|normalize|enable|batch_?norm$|^bn$",
-        "bool",
-    ),
-    (
-        r"dims$|channels_list|_list$|sizes$|widths$|depths$|hidden_units|_dims|filters_list|planes_list|^layers$|dilations|kernels$|"
-        r"kernel_sizes|strides|ratios$|cfgs$|feature_sizes|features_list|shape$|_shape",
-        "list",
-    ),
-    (
-        r"^adj|matrix|edge_index|pretrained_weight|weights?$|embeddings?_?(matrix|weights?)|mask$|tensor|anchors|basis|kernel_matrix|graph",
-        "tensor",
-    ),
+        ("namespace", "config cfg ^args$ ^opts?$ hparams hyper options ^params$ settings ^conf$ ^hps?$"),
+        (
+            "class",
+            "(act|norm|conv|pool|activation|attn|attention|mlp|ffn|block|linear)_?(layer|fn|func|cls|class)$",
+        ),
+        ("class", "(act|norm|conv|pool|activation|attn|attention|mlp|ffn|block|linear)_?(fun|type|op)$"),
+        ("class", "nonlinearity ^norm$ ^act$ layer_(cls|class|fn|type) builder factory"),
+        ("module", "encoder$ decoder$ backbone ^model$ _model$ ^net$ _net$ network$"),
+        ("module", "^module$ _module$ ^fn$ ^layer$"),
+        ("module", "sublayer submodule ^block$ ^head$ extractor$ embedder"),
+        ("module", "generator discriminator denoise_fn"),
+        ("module", "teacher student embed(ding)?_layer flow$ distribution$ transform$"),
+        ("module", "tower$ trunk$ critic$"),
+        ("module", "actor$ policy$"),
+        ("str", "activation mode$ type$ reduction$ variant arch$ name$ method init$"),
+        ("str", "act$ style kind device aggr$"),
+        ("float", "drop prob alpha beta gamma eps lr$ temperature temp$ margin"),
+        ("float", "sigma std slope momentum decay"),
+        ("float", "lambda weight_ smooth tau threshold rate ^p$ gain scale$ scaling lamb"),
+        ("bool", "^is_ ^use_ ^with_ _flag bias$ causal bidirectional residual batch_first return_ ^has_"),
+        ("bool", "learnable trainable pretrained ^do_ ^add_ ^no_ affine inplace"),
+        ("bool", "verbose bilinear freeze shortcut"),
+        ("bool", "normalize$ enable batch_?norm$ ^bn$"),
+        ("list", "dims$ _dims channels_list _list$ sizes$ widths$ depths$"),
+        ("list", "hidden_units ^layers$ dilations kernels$"),
+        ("list", "strides ratios$ cfgs$ shape$ _shape"),
+        ("tensor", "^adj matrix edge_index pretrained_weight"),
+        ("tensor", "weights?$ embeddings?_?(matrix|weights?) mask$"),
+        ("tensor", "tensor anchors basis graph"),
+    )
 )
+
+_FETCHES = re.compile("pretrain|checkpoint|ckpt|weights_path|download|load_from|resume")
+
+
+def _first(table: tuple[tuple[Any, re.Pattern[str]], ...], name: str, default: Any) -> Any:
+    return next((value for value, pattern in table if pattern.search(name.lower())), default)
 
 
 def kind_of(name: str) -> str:
     """Return the kind of value that a name suggests: an integer unless it says something else."""
-    return next((kind for pattern, kind in _KINDS if re.search(pattern, name.lower())), "int")
+    return str(_first(_KINDS, name, "int"))
 
 
 def integer(name: str) -> int:
     """Return a small integer for the name."""
-    return next((value for pattern, value in _INTEGERS if re.search(pattern, name.lower())), UNKNOWN)
+    return int(_first(_INTEGERS, name, UNKNOWN))
 
 
 def is_width(name: str) -> bool:
@@ -140,14 +135,14 @@ def is_width(name: str) -> bool:
 
 def floating(name: str) -> float:
     """Return a number between 0 and 1 for the name."""
-    return next(value for pattern, value in _FLOATS if re.search(pattern, name.lower()))
+    return float(_first(_FLOATS, name, 0.5))
 
 
 def string(name: str) -> str:
     """Return a string for the name."""
-    return next(value for pattern, value in _STRINGS if re.search(pattern, name.lower()))
+    return str(_first(_STRINGS, name, "default"))
 
 
 def fetches_weights(name: str) -> bool:
     """Whether a true value of this argument would make the class look for files or the network."""
-    return bool(re.search(r"pretrain|checkpoint|ckpt|weights_path|download|load_from|resume", name.lower()))
+    return _FETCHES.search(name.lower()) is not None

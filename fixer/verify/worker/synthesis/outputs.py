@@ -32,7 +32,7 @@ def _walk(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[s
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, PackedSequence) or (isinstance(value, tuple) and hasattr(value, "_fields")):
-        yield from zip(value._fields, value)  # noqa: B905 (Python 3.8)
+        yield from zip(value._fields, value)
     elif isinstance(value, dict):
         yield from ((str(key), item) for key, item in value.items())
     elif isinstance(value, (list, tuple)):

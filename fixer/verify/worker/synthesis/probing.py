@@ -28,7 +28,10 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 # Code that is wrong whatever it is given.
-_INHERENT = r"cannot assign '|leaf Variable that requires grad|modified by an inplace operation|keyword argument 'retain_grad'"
+_INHERENT = re.compile(
+    r"cannot assign '|leaf Variable that requires grad|modified by an inplace operation"
+    r"|keyword argument 'retain_grad'"
+)
 
 
 class HarnessError(Exception):
@@ -40,7 +43,7 @@ class TooLargeError(Exception):
 
 
 class _OutOfTimeError(BaseException):
-    """Raised inside an attempt that takes too long; not an Exception, so that no handler of the model's stops it."""
+    """An attempt takes too long; not an Exception, so that no handler of the model's stops it."""
 
 
 class Frame(NamedTuple):
@@ -87,9 +90,9 @@ class Failure(NamedTuple):
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no arguments can help: the code names what does not exist, or breaks a rule of autograd's."""
+        """Whether no arguments can help: the code names what is not there, or breaks autograd's rules."""
         broken = isinstance(self.error, (NameError, ImportError, SyntaxError))
-        return broken or bool(re.search(_INHERENT, self.message))
+        return broken or _INHERENT.search(self.message) is not None
 
     @property
     def is_out_of_time(self) -> bool:
@@ -170,7 +173,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def small_only(limit: int) -> Iterator[None]:
-    """Refuse models with more parameters than `limit` while they are being built, before they are initialised."""
+    """Refuse models with more than `limit` parameters while they are built, before they are initialised."""
     register = getattr(nn.modules.module, "register_module_parameter_registration_hook", None)
     total = 0
 

@@ -143,7 +143,7 @@ def call_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 
 
 def globals_of(cls: type) -> dict[str, Any]:
-    """Return the names of the module that a class was defined in, also where `sys.modules` does not have it."""
+    """Return the globals of the module that defined a class, also if `sys.modules` does not have it."""
     module = sys.modules.get(cls.__module__)
     functions = (
         value

@@ -57,7 +57,7 @@ class Plan:
         return self._guesses[name]
 
     def aliases(self, name: str) -> set[str]:
-        """Return the names and attributes that hold an argument, or what was computed from it, in the class."""
+        """Return the names and attributes that hold an argument, or what was computed from it."""
         if name not in self._aliases:
             found = {name}
             for _, function in signatures.constructors(self.cls):
@@ -190,32 +190,29 @@ def _large_defaults(named: Spec) -> State:
     }
 
 
-# What an error says about an argument, and the kinds that would do instead.
+# The kinds that would do, and what an error says about an argument that should be one of them.
 _KINDS = (
-    (r"(must|needs to|should) be (a )?tuple", ("tuple",)),
-    (r"extend should be called with an iterable", ("modules",)),
+    (("tuple",), r"(must|needs to|should) be (a )?tuple"),
+    (("modules",), r"extend should be called with an iterable"),
     (
-        r"is not (iterable|subscriptable)|has no len|(must|needs to|should) be (a )?(list|tuple|sequence|iterable)"
-        r"|cannot unpack|argument after \* must",
         ("list", "modules", "namespace"),
+        r"is not (iterable|subscriptable)|has no len|cannot unpack|after \* must",
     ),
-    (r"is not callable", ("class", "module", "callable")),
-    (r"not a Module|must be .*Module", ("module",)),
-    (r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor", ("tensor",)),
-    (r"has no attribute '(lower|split|startswith|upper)'", ("str",)),
+    (("list", "modules", "namespace"), r"(must|needs to|should) be (a )?(list|sequence|iterable)"),
+    (("class", "module", "callable"), r"is not callable"),
+    (("module",), r"not a Module|must be .*Module"),
+    (("tensor",), r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor"),
+    (("str",), r"has no attribute '(lower|split|startswith|upper)'"),
+    (("module",), r"has no attribute '(parameters|modules|eval|train|state_dict|forward|weight|inverse)'"),
+    (("module",), r"has no attribute '(log_prob|sample)'"),
+    (("namespace", "module", "list"), r"'\w+' object has no attribute"),
+    (("namespace",), r"argument after \*\* must be a mapping"),
+    (("int", "float", "list"), r"interpreted as an integer|must be int|invalid combination of arguments"),
     (
-        r"object has no attribute '(parameters|modules|eval|train|state_dict|forward|weight|log_prob|sample"
-        r"|inverse)'",
-        ("module",),
-    ),
-    (r"'\w+' object has no attribute", ("namespace", "module", "list")),
-    (r"argument after \*\* must be a mapping", ("namespace",)),
-    (
-        r"interpreted as an integer|must be int|invalid combination of arguments|unsupported operand"
-        r"|not supported between|must be real number|multiply sequence|int\(\) argument|tuple of ints"
-        r"|can only concatenate",
         ("int", "float", "list"),
+        r"unsupported operand|not supported between|must be real number|tuple of ints",
     ),
+    (("int", "float", "list"), r"multiply sequence|int\(\) argument|can only concatenate"),
 )
 
 
@@ -229,7 +226,7 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
         for cls in itertools.islice(_classes_with(attribute[1], plan), 4):
             yield from ({**state, name: plan.context.instance(cls)} for name in suspects[:2])
     asked = mismatch.wanted_kinds(failure, plan.context.sources)
-    said = next((kinds for pattern, kinds in _KINDS if re.search(pattern, failure.message)), ())
+    said = next((kinds for kinds, pattern in _KINDS if re.search(pattern, failure.message)), ())
     for kind in dict.fromkeys([*asked, *said]):
         for name in suspects:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])

@@ -75,7 +75,7 @@ def _as_list(case: Case, name: str) -> Iterator[Spec]:
     yield from (specs.sequence("list", [item] * count) for count in (2, 3, 4))
 
 
-def _as_sizes(_case: Case, name: str) -> Iterator[Spec]:
+def _as_sizes(_case: Case, _name: str) -> Iterator[Spec]:
     numbers = ([names.SIDE, names.SIDE], [4, 4], [names.BATCH, names.WIDTH], [2, 2, 2])
     yield from (specs.sequence("tuple", [specs.literal(item) for item in sizes]) for sizes in numbers)
     yield specs.sequence("list", [specs.tensor(shapes.plain(4))] * 2)
@@ -98,10 +98,8 @@ _CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
     ),
     (r"must be a mapping|invalid data type", _as_object),
     (r"'(Tensor|int|float|NoneType|Namespace|str)' object is not callable", _as_callable),
-    (
-        r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'|IndexError|step must be",
-        _as_list,
-    ),
+    (r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'", _as_list),
+    (r"IndexError|step must be", _as_list),
     (
         r"has no len|'(int|float|bool)' object is not (iterable|subscriptable)|must be (a )?(tuple|list)",
         _as_sizes,
@@ -111,7 +109,7 @@ _CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
 
 
 def _wrong_container(case: Case) -> Iterator[State]:
-    """An object, a batch, a list, a function where a tensor was given; or a tensor instead of one of those."""
+    """An object, a list, a function where a tensor was given; or a tensor instead of one of those."""
     for pattern, instead in _CONTAINERS:
         for name in case.blamed if re.search(pattern, case.message) else ():
             yield from ({**case.state, name: spec} for spec in instead(case, name))

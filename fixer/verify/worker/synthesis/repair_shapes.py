@@ -184,8 +184,8 @@ def _out_of_range(case: Case) -> Iterator[State]:
 
 
 _SMALL = (
-    r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)|non-zero size"
-    r"|maximum size for tensor|at least|non-empty|greater than|unfold|sizes must be non-empty"
+    r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)"
+    r"|non-zero size|maximum size for tensor|at least|non-empty|greater than|unfold|sizes must be non-empty"
 )
 
 

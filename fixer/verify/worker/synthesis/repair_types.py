@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from .case import Case
     from .specs import Spec, State
 
-_SCALAR = (
+_SCALAR = re.compile(
     r"only integer tensors of a single element|interpreted as an integer|integer argument|must be (an )?int"
-    r"|Boolean value of Tensor|ambiguous|only one element tensors|with \d+ elements cannot be converted|unhashable"
-    r"|tuple of ints|must be a number|must be Number|must be (float|bool|str)|number, not Tensor|only for scalar outputs"
+    r"|Boolean value of Tensor|ambiguous|only one element tensors|with \d+ elements cannot be converted"
+    r"|unhashable|tuple of ints|must be a number|must be Number|must be (float|bool|str)|number, not Tensor"
+    r"|only for scalar outputs"
 )
 
 
 def _not_a_tensor(case: Case) -> Iterator[State]:
     """A number or a flag where a tensor was given."""
-    if not re.search(_SCALAR, case.message):
+    if not _SCALAR.search(case.message):
         return
     flags, numbers = (False, True), (2, 1, 0.5)
     values = (*flags, *numbers, "mean") if "Bool" in case.message else (*numbers, *flags, "mean")
@@ -34,31 +35,22 @@ def _not_a_tensor(case: Case) -> Iterator[State]:
 # What an error says about element types, and the type to try.
 _DTYPES = (
     (
+        "int64",
         r"indices' to have .*scalar types: Long|used as indices must be|only applicable to index tensor",
-        "int64",
     ),
-    (
-        r"expected scalar type Long|Expected object of scalar type Long|[Ee]xpected (dtype|.*type) (torch\.)?int",
-        "int64",
-    ),
-    (
-        r"one_hot|LongTensor|\"bitwise|nll_loss.*not implemented for 'Float'|must be (torch\.)?(long|int64)",
-        "int64",
-    ),
-    (r"index\w*\(\): [Ee]xpected|[Ee]xpected .*int(32|64)|not implemented for 'Int'", "int64"),
-    (r"expected scalar type (Float|Half|Double)|the same dtype|should be the same|can't be cast", "float32"),
-    (
-        r"not implemented for '(Long|Bool|Int|Char|Byte)'|dtypes? .*[Ff]loat|infer dtype|floating point",
-        "float32",
-    ),
-    (r"must be a float|[Ee]xpected.*[Ff]loat|subtraction, the `-` operator|on a bool tensor", "float32"),
-    (r"must be bool|[Ee]xpected.*bool|only supports bool|torch\.bool|not implemented for 'Float'", "bool"),
-    (r"[Cc]omplex", "complex64"),
+    ("int64", r"(expected|object of) scalar type Long|[Ee]xpected (dtype|.*type) (torch\.)?int|LongTensor"),
+    ("int64", r"one_hot|\"bitwise|nll_loss.*not implemented for 'Float'|must be (torch\.)?(long|int64)"),
+    ("int64", r"index\w*\(\): [Ee]xpected|[Ee]xpected .*int(32|64)|not implemented for 'Int'"),
+    ("float32", r"expected scalar type (Float|Half|Double)|the same dtype|should be the same|can't be cast"),
+    ("float32", r"not implemented for '(Long|Bool|Int|Char|Byte)'|dtypes? .*[Ff]loat|infer (output )?dtype"),
+    ("float32", r"floating point|must be a float|[Ee]xpected.*[Ff]loat|the `-` operator|on a bool tensor"),
+    ("bool", r"must be bool|[Ee]xpected.*bool|only supports bool|torch\.bool|not implemented for 'Float'"),
+    ("complex64", r"[Cc]omplex"),
 )
 
 
 def _wrong_dtype(case: Case) -> Iterator[State]:
-    for dtype in dict.fromkeys(dtype for pattern, dtype in _DTYPES if re.search(pattern, case.message)):
+    for dtype in dict.fromkeys(dtype for dtype, pattern in _DTYPES if re.search(pattern, case.message)):
         for path, spec in case.suspects:
             if spec["dtype"] != dtype:
                 yield specs.replaced(case.state, path, _as_dtype(spec, dtype))
@@ -73,15 +65,16 @@ def _as_dtype(spec: Spec, dtype: str) -> Spec:
     return specs.tensor(spec["shape"], dtype, low, high)
 
 
-_DOMAIN = (
-    r"between 0 and 1|finite|\bnan\b|positive|simplex|constraint|Expected value|>= ?0|negative|\bsupport\b|invertible"
-    r"|singular|[Dd]omain|[Rr]ange|\[0, ?1\]"
+_DOMAIN = re.compile(
+    r"between 0 and 1|finite|\bnan\b|positive|simplex|constraint|Expected value|>= ?0|negative|\bsupport\b"
+    r"|invertible|singular|domain|\brange\b|\[0, ?1\]",
+    re.IGNORECASE,
 )
 
 
 def _out_of_domain(case: Case) -> Iterator[State]:
     """Probabilities, positive numbers: try numbers between 0 and 1, in one input and in all of them."""
-    if not re.search(_DOMAIN, case.message, re.IGNORECASE):
+    if not _DOMAIN.search(case.message):
         return
     everything = case.state
     for path, spec in case.suspects:

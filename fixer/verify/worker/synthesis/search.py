@@ -93,11 +93,16 @@ class Search:
             self._push(_Node(failure.progress, cost, iter(self._repair(failure, state))))
 
     def _note(self, failure: Failure) -> None:
-        """Keep the failure that came furthest, of equals the latest, unless it is the time or beyond repair."""
+        """Keep the failure that came furthest, of equals the latest; time running out says nothing."""
         last = self.last
-        if last is None or last.is_out_of_time:
-            self.last = failure
-        elif not failure.is_out_of_time and (failure.progress, not last.is_hopeless) >= (last.progress, True):
+        if (
+            last is None
+            or last.is_out_of_time
+            or (
+                not failure.is_out_of_time
+                and (failure.progress, not last.is_hopeless) >= (last.progress, True)
+            )
+        ):
             self.last = failure
 
     def reject(self, state: State, failure: Failure) -> None:

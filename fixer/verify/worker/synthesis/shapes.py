@@ -21,7 +21,7 @@ _COLOURS = 3
 
 
 def plain(rank: int, channels: int = names.WIDTH) -> list[int]:
-    """Return the usual shape of a rank: batch, (length,) features up to rank 3, then batch, channels, sides."""
+    """Return the usual shape of a rank: batch, length, features up to rank 3; then batch, channels, sides."""
     if rank <= 3:
         return [[], [names.BATCH], [names.BATCH, channels], [names.BATCH, names.LENGTH, channels]][rank]
     side = names.SIDE if rank == 4 else 8

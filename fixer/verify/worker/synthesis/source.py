@@ -234,7 +234,7 @@ def strings_in(node: ast.AST) -> list[str]:
 
 
 def evaluate(node: ast.AST, scope: dict[str, Any]) -> Any:
-    """Evaluate an expression of names, attributes, keys and constants without running calls; raise if it is more."""
+    """Evaluate a chain of names and attributes or a constant; raise if the expression is more."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):

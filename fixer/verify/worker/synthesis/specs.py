@@ -74,8 +74,9 @@ class Anything:
             raise AttributeError(name)
         return self
 
-    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
-        return _args[0] if len(_args) == 1 and not _kwargs else self
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the only argument (a scaled loss, a wrapped iterable), else itself."""
+        return args[0] if len(args) == 1 and not kwargs else self
 
     def __enter__(self) -> Anything:
         return self
@@ -126,7 +127,7 @@ def tensor(
     low: float | None = None,
     high: float | None = None,
 ) -> Spec:
-    """Describe a tensor: normal if floating and unbounded, else uniform in [low, high) (integers: the same)."""
+    """Describe a tensor: normal if floating and unbounded, else uniform in [low, high)."""
     spec: Spec = {"kind": "tensor", "shape": [int(size) for size in shape], "dtype": dtype}
     if low is not None or high is not None:
         spec.update(low=low or 0, high=1 if high is None else high)
@@ -207,7 +208,7 @@ def _spec_of_tensor(value: torch.Tensor) -> Spec:
 
 
 def find_named(module: str, name: str, fallback: dict[str, Any]) -> Any:
-    """Look a dotted name up in a module, or in `fallback` (the globals of the class) if there is no such module."""
+    """Look a dotted name up in a module, or in `fallback` (the globals of a class) if there is none."""
     try:
         owner = sys.modules.get(module) or importlib.import_module(module)
         entries: dict[str, Any] = vars(owner)

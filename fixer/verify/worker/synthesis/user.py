@@ -22,7 +22,7 @@ def configured_arguments(harness: dict[str, Any], parameters: list[inspect.Param
     if "args" not in harness and "kwargs" not in harness:
         return None
     names = [parameter.name for parameter in parameters]
-    given = {**dict(zip(names, harness.get("args") or [])), **(harness.get("kwargs") or {})}  # noqa: B905 (Python 3.8)
+    given = {**dict(zip(names, harness.get("args") or [])), **(harness.get("kwargs") or {})}
     described = {name: specs.spec_of(value) for name, value in given.items()}
     return {name: spec for name, spec in described.items() if spec is not None}
 
