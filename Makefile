@@ -14,7 +14,7 @@ $(READY): pyproject.toml
 	@echo "make: setting up $(VENV), once (torch is a large download)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $(READY)
 
 demo: $(READY)
@@ -46,7 +46,7 @@ corpus: $(READY)
 # The wheel is built from the unpacked sdist, so that nothing lying about in the checkout gets into it.
 dist: $(READY)
 	rm -rf dist
-	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m build --quiet --no-isolation --outdir dist .
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info

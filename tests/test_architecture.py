@@ -99,7 +99,7 @@ def test_the_tool_imports_no_codemod() -> None:
 )
 def test_the_worker_stands_alone(path: Path) -> None:
     """It runs where there is torch and the standard library, and nothing of this project beside itself."""
-    tree = ast.parse(path.read_text("utf-8"), feature_version=(3, 8))
+    tree = ast.parse(path.read_text("utf-8"))
     depth = len(path.relative_to(WORKER).parts)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
