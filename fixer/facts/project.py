@@ -6,7 +6,9 @@ Nothing is parsed before somebody asks about it; `mentioning` reads bytes only.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +38,16 @@ class Class:
         return methods(self.node)
 
 
+@dataclass
+class _Running:
+    """A flow, or the slots of a class, while it is being computed."""
+
+    subject: ast.AST | Symbol
+    flows: list[ast.AST] = field(default_factory=list)
+    """The flows that were computed on the way."""
+    asked_for: bool = False
+
+
 @dataclass(eq=False)
 class Project:
     """All files that questions may reach."""
@@ -51,10 +63,8 @@ class Project:
     _partial: dict[Symbol, dict[Function, list[dict[str, Kind]]]] = field(default_factory=dict)
     _inherited: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
     _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
-    _open: int = 0
-    """How many classes' slots are being computed."""
-    _provisional: set[ast.AST] = field(default_factory=set)
-    """Scopes whose flows were computed meanwhile, and so without those slots."""
+    _running: list[_Running] = field(default_factory=list)
+    """What is being computed, outermost first."""
 
     # Files
 
@@ -249,7 +259,11 @@ class Project:
     def _base(self, file: File, node: ast.expr) -> Symbol:
         if isinstance(node, ast.Subscript):  # Generic[T]
             node = node.value
-        return self.resolve(file, node) or Symbol(f"?{ast.unparse(node)}")
+        name = dotted(node)
+        found = self.resolve(file, node)
+        if found is None and name in vars(builtins) and name not in file.module_names:
+            return Symbol("object" if name == "object" else f"builtins.{name}")
+        return found or Symbol(f"?{ast.unparse(node)}")
 
     def class_at(self, file: File, node: ast.ClassDef) -> Class | None:
         """The class of a node; None for classes inside functions."""
@@ -341,27 +355,46 @@ class Project:
 
         if scope not in self._flows:
             self._flows[scope] = None
-            self._flows[scope] = Flow.of(self, file, scope)
-            if self._open:
-                self._provisional.add(scope)
+            with self._run(scope):
+                self._flows[scope] = Flow.of(self, file, scope)
+            if self._running:
+                self._running[-1].flows.append(scope)
+        elif self._flows[scope] is None:
+            self._asked_for_running(scope)
         return self._flows[scope]
 
     def class_slots(self, cls: Class) -> Mapping[str, Kind]:
         """What an instance's attributes hold once it is constructed; empty while that is being computed."""
-        from fixer.facts.slots import compute_slots
+        from fixer.facts.slots import add_class_level, compute_slots
 
         if cls.symbol not in self._slots:
             self._slots[cls.symbol] = {}
-            self._open += 1
-            try:
+            with self._run(cls.symbol):
                 self._slots[cls.symbol], self._partial[cls.symbol] = compute_slots(self, cls)
-            finally:
-                self._open -= 1
-            if not self._open:
-                for scope in self._provisional:
-                    self._flows.pop(scope, None)
-                self._provisional.clear()
+                add_class_level(self, cls, self._slots[cls.symbol])
+        else:
+            self._asked_for_running(cls.symbol)
         return self._slots[cls.symbol]
+
+    @contextmanager
+    def _run(self, subject: ast.AST | Symbol) -> Iterator[None]:
+        """Compute a subject; flows that asked for it meanwhile did so in vain and are not kept."""
+        running = _Running(subject)
+        self._running.append(running)
+        try:
+            yield
+        finally:
+            self._running.pop()
+            if running.asked_for:
+                for scope in running.flows:
+                    self._flows.pop(scope, None)
+            elif self._running:
+                self._running[-1].flows += running.flows
+
+    def _asked_for_running(self, subject: ast.AST | Symbol) -> None:
+        for running in self._running:
+            if running.subject == subject:
+                running.asked_for = True
 
     def slots_during(self, cls: Class, method: Function) -> Mapping[str, Kind]:
         """Attributes of which a method may see less than the whole object: a constructor calls it.
@@ -406,5 +439,5 @@ def _is_torch_module(name: str) -> Answer:
 _NO_MODULES_OF_NN = frozenset({"Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"})
 _PLAIN_BASES = ("torch.nn.", "abc.", "typing.", "typing_extensions.", "collections.abc.")
 _NEVER_MODULES = frozenset(
-    {"abc", "typing", "typing_extensions", "enum", "dataclasses", "collections", "torch"}
+    {"abc", "builtins", "typing", "typing_extensions", "enum", "dataclasses", "collections", "torch"}
 )

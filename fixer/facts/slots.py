@@ -44,14 +44,17 @@ def compute_slots(project: Project, cls: Class) -> tuple[Slots, Partial]:
     for ancestor in reversed(project.lineage(cls)):
         for function, states in _construct(project, cls, ancestor, slots).items():
             partial.setdefault(function, []).extend(states)
-    lineage = project.lineage(cls)
-    for ancestor in lineage:
+    for ancestor in project.lineage(cls):
         for name, function in ancestor.methods.items():
             if name not in ("__init__", "__new__"):
                 _join_writes(project, ancestor, function, slots)
-    for ancestor in reversed(lineage):
-        slots.update(_class_level(project, ancestor, slots))
     return slots, partial
+
+
+def add_class_level(project: Project, cls: Class, slots: Slots) -> None:
+    """Add properties, and class attributes that no constructor overrides."""
+    for ancestor in reversed(project.lineage(cls)):
+        slots.update(_class_level(project, ancestor, slots))
 
 
 def compute_inherited(project: Project, cls: Class) -> Slots:
@@ -65,7 +68,9 @@ def compute_inherited(project: Project, cls: Class) -> Slots:
 def _layer_slots(project: Project, cls: Class) -> Slots:
     """What the constructor of the torch layer leaves behind that a class derives from."""
     layer = _torch_layer(project, cls)
-    return layer_slots(ModuleKind(layer, _super_arguments(project, cls, layer))) if layer else {}
+    if layer is None:
+        return {}
+    return layer_slots(ModuleKind(layer, _super_arguments(project, cls, layer), exact=True))
 
 
 def _torch_layer(project: Project, cls: Class) -> Symbol | None:
@@ -222,7 +227,7 @@ def _join_call(node: ast.Call, own: str, slots: Slots, missing: Kind) -> None:
 
 
 def _class_level(project: Project, cls: Class, slots: Slots) -> Slots:
-    """Properties and class attributes that no constructor overrides."""
+    """What the body of a class binds."""
     found: Slots = {}
     for statement in cls.node.body:
         match statement:
