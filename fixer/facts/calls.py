@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fixer.facts.env import Env, Value
-from fixer.facts.file import Function, decorator_name, dotted
+from fixer.facts.file import File, Function, dotted
 from fixer.facts.kinds import (
     MAYBE_PARAMETER,
     NONE,
@@ -61,11 +61,6 @@ _PLAIN_METHODS = frozenset("item tolist size dim numel numpy stride data_ptr ele
 _PARAMETER_ITERATORS = {"parameters": False, "named_parameters": True}
 _MODULE_ITERATORS = {"modules": False, "named_modules": True, "children": False, "named_children": True}
 _REGISTERING = frozenset("register_buffer register_parameter add_module register_module".split())
-_KEEPING_DECORATORS = frozenset(
-    "no_grad enable_grad inference_mode ignore unused export script_method staticmethod classmethod override "
-    "abstractmethod torch_int_div final deprecated".split()
-)
-"""Decorators that leave a function's result as it is."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ def call(flow: Expressions, node: ast.Call, env: Env) -> Value:
         any(isinstance(argument, ast.Starred) for argument in node.args),
     )
     called = flow.eval(node.func, env)
-    symbol = flow.symbol(node.func, env)
+    symbol = flow.named(node.func, called.kind, env)
     _watch(flow, node, env)
     if symbol is not None:
         return Value(_symbol_call(flow, symbol, arguments), arguments.given)
@@ -108,7 +103,7 @@ def call(flow: Expressions, node: ast.Call, env: Env) -> Value:
         kind = join(_called_module(flow, option, arguments) for option in options(called.kind))
         return Value(kind, arguments.given or called.given)
     if isinstance(node.func, ast.Attribute):
-        owner = flow.eval(node.func.value, env)
+        owner = flow.latest(node.func.value, env)
         kind = _method_call(flow, node.func, owner, arguments, env)
         return Value(kind, arguments.given or owner.given)
     if isinstance(node.func, ast.Name) and node.func.id not in env.values:
@@ -222,7 +217,7 @@ def _returned_by(flow: Expressions, owner: ModuleKind, method: str) -> Kind:
     found = flow.project.method(cls, method) if cls else None
     if cls is None or found is None or (not owner.exact and is_overridden(flow, cls, method)):
         return UNKNOWN
-    return _result(flow, found[0], found[1])
+    return _result(flow, found[0].file, found[1])
 
 
 def is_overridden(flow: Expressions, cls: Class, method: str) -> bool:
@@ -230,17 +225,8 @@ def is_overridden(flow: Expressions, cls: Class, method: str) -> bool:
     return any(method in heir.methods for heir in flow.project.subclasses(cls))
 
 
-def keeps_result(function: Function) -> bool:
-    """Whether calling a function gives what it returns: no generator, no coroutine, no unknown decorator."""
-    return (
-        isinstance(function, ast.FunctionDef)
-        and all(decorator_name(decorator) in _KEEPING_DECORATORS for decorator in function.decorator_list)
-        and not any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(function))
-    )
-
-
-def _result(flow: Expressions, cls: Class, function: Function) -> Kind:
-    found = flow.project.flow(cls.file, function) if keeps_result(function) else None
+def _result(flow: Expressions, file: File, function: Function) -> Kind:
+    found = flow.project.flow(file, function) if flow.project.keeps_result(function) else None
     return found.result if found is not None else UNKNOWN
 
 
@@ -260,10 +246,7 @@ def _symbol_call(flow: Expressions, symbol: Symbol, arguments: Arguments) -> Kin
         return OptimizerKind(symbol)
     file = project.file(symbol.path)
     function = file.functions.get(symbol.name) if file else None
-    if file is None or function is None or not keeps_result(function):
-        return UNKNOWN
-    found = project.flow(file, function)
-    return found.result if found is not None else UNKNOWN
+    return _result(flow, file, function) if file is not None and function is not None else UNKNOWN
 
 
 def _outside_call(name: str, arguments: Arguments) -> Kind:

@@ -57,6 +57,7 @@ class Expressions(ABC):
         self._kinds: dict[ast.AST, Kind] = {}
         self._given: dict[ast.AST, bool] = {}
         self._replaced: dict[ast.AST, Kind] = {}
+        self._latest: dict[ast.AST, Value] = {}
 
     @abstractmethod
     def inlined(self, name: str, arguments: Arguments, env: Env) -> Kind | None:
@@ -81,7 +82,12 @@ class Expressions(ABC):
         known = self._kinds.get(node)
         self._kinds[node] = value.kind if known is None or known == value.kind else join((known, value.kind))
         self._given[node] = value.given or self._given.get(node, False)
+        self._latest[node] = value
         return value
+
+    def latest(self, node: ast.expr, env: Env) -> Value:
+        """What an expression was when it was last visited; evaluating chains of calls anew takes for ever."""
+        return self._latest[node] if node in self._latest else self.eval(node, env)
 
     # Expressions
 
@@ -213,7 +219,10 @@ class Expressions(ABC):
 
     def symbol(self, node: ast.expr, env: Env) -> Symbol | None:
         """The definition that an expression names at this point."""
-        kind = self.eval(node, env).kind
+        return self.named(node, self.eval(node, env).kind, env)
+
+    def named(self, node: ast.expr, kind: Kind, env: Env) -> Symbol | None:
+        """The definition that an expression of a known kind names at this point."""
         if isinstance(kind, (ClassKind, FunctionKind)):
             return kind.symbol
         name = dotted(node)

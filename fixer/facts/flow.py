@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fixer.facts.calls import Arguments, is_overridden, keeps_result
+from fixer.facts.calls import Arguments, is_overridden
 from fixer.facts.env import Env, Value
 from fixer.facts.expressions import Expressions
 from fixer.facts.file import File, Function, decorator_name, dotted, self_name
@@ -313,7 +313,7 @@ class Flow(Expressions):
         inner.finish(function.body, start)
         env.values.update(inner._own_attributes(inner.exit))
         env.gone |= inner.exit.gone
-        certain = keeps_result(function) and not is_overridden(self, self.cls, name)
+        certain = self.project.keeps_result(function) and not is_overridden(self, self.cls, name)
         return inner.result if certain else UNKNOWN
 
     def _own_attributes(self, env: Env) -> dict[str, Value]:

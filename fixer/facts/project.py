@@ -14,10 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fixer.facts.file import File, Function, Import, dotted, methods
+from fixer.facts.file import File, Function, Import, decorator_name, dotted, methods, walk_function
 from fixer.facts.kinds import ABSENT, UNKNOWN, Answer, Kind, Symbol, join
 from fixer.facts.torch_facts import EXTERNAL_MODULES, canonical
 from fixer.source import Source, SourceError
+
+Slots = dict[str, Kind]
+"""What each attribute of an object holds."""
+Partial = dict[Function, list[Slots]]
+"""What the slots hold where constructors call the object's own methods."""
 
 if TYPE_CHECKING:
     from fixer.facts.flow import Flow
@@ -59,9 +64,10 @@ class Project:
     _symbols: dict[tuple[Path, str], Symbol | None] = field(default_factory=dict)
     caller_flows: dict[tuple[ast.AST, str], Flow] = field(default_factory=dict)
     """Cache of `fixer.facts.optimizers.flow_with_callers`."""
-    _slots: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
-    _partial: dict[Symbol, dict[Function, list[dict[str, Kind]]]] = field(default_factory=dict)
-    _inherited: dict[Symbol, dict[str, Kind]] = field(default_factory=dict)
+    _slots: dict[Symbol, Slots] = field(default_factory=dict)
+    _partial: dict[Symbol, Partial] = field(default_factory=dict)
+    _inherited: dict[Symbol, tuple[Slots, Partial]] = field(default_factory=dict)
+    _keeping: dict[Function, bool] = field(default_factory=dict)
     _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
     _running: list[_Running] = field(default_factory=list)
     """What is being computed, outermost first."""
@@ -347,6 +353,17 @@ class Project:
         """Whether everything that an instance inherits is in sight: its bases are of the tree or torch's."""
         return all(is_known_base(name) for name in self.outside_bases(cls))
 
+    def keeps_result(self, function: Function) -> bool:
+        """Whether a call gives what the function returns: no generator, coroutine or unknown decorator."""
+        if function not in self._keeping:
+            self._keeping[function] = (
+                isinstance(function, ast.FunctionDef)
+                and {decorator_name(decorator) for decorator in function.decorator_list}
+                <= _KEEPING_DECORATORS
+                and not any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in walk_function(function))
+            )
+        return self._keeping[function]
+
     # Flows and slots; both ask the project, which caches their answers
 
     def flow(self, file: File, scope: ast.Module | Function) -> Flow | None:
@@ -412,10 +429,14 @@ class Project:
 
     def inherited_slots(self, cls: Class) -> Mapping[str, Kind]:
         """What the attributes of an instance hold before the class's own constructor goes on."""
+        return self.inherited(cls)[0]
+
+    def inherited(self, cls: Class) -> tuple[Slots, Partial]:
+        """The same, with what the slots held where those constructors called the object's methods."""
         from fixer.facts.slots import compute_inherited
 
         if cls.symbol not in self._inherited:
-            self._inherited[cls.symbol] = {}
+            self._inherited[cls.symbol] = {}, {}
             self._inherited[cls.symbol] = compute_inherited(self, cls)
         return self._inherited[cls.symbol]
 
@@ -436,6 +457,11 @@ def _is_torch_module(name: str) -> Answer:
     return Answer.NO if name.split(".")[0] in _NEVER_MODULES else Answer.UNKNOWN
 
 
+_KEEPING_DECORATORS = frozenset(
+    "no_grad enable_grad inference_mode ignore unused export script_method staticmethod classmethod override "
+    "final".split()
+)
+"""Decorators that leave a function's result as it is."""
 _NO_MODULES_OF_NN = frozenset({"Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"})
 _PLAIN_BASES = ("torch.nn.", "abc.", "typing.", "typing_extensions.", "collections.abc.")
 _NEVER_MODULES = frozenset(

@@ -26,12 +26,8 @@ from fixer.facts.kinds import (
 )
 from fixer.facts.layers import layer_slots
 from fixer.facts.operators import ADDING_METHODS, REORDERING_METHODS, with_element
-from fixer.facts.project import Class, Project
+from fixer.facts.project import Class, Partial, Project, Slots
 from fixer.facts.torch_facts import torch_facts
-
-Slots = dict[str, Kind]
-Partial = dict[Function, list[Slots]]
-"""What the slots hold where constructors call the object's own methods."""
 
 
 def compute_slots(project: Project, cls: Class) -> tuple[Slots, Partial]:
@@ -39,11 +35,9 @@ def compute_slots(project: Project, cls: Class) -> tuple[Slots, Partial]:
 
     Also what they held where the constructors called other methods.
     """
-    slots = _layer_slots(project, cls)
-    partial: Partial = {}
-    for ancestor in reversed(project.lineage(cls)):
-        for function, states in _construct(project, cls, ancestor, slots).items():
-            partial.setdefault(function, []).extend(states)
+    inherited, before = project.inherited(cls)
+    slots, partial = dict(inherited), dict(before)
+    _construct(project, cls, cls, slots, partial)
     for ancestor in project.lineage(cls):
         for name, function in ancestor.methods.items():
             if name not in ("__init__", "__new__"):
@@ -57,12 +51,12 @@ def add_class_level(project: Project, cls: Class, slots: Slots) -> None:
         slots.update(_class_level(project, ancestor, slots))
 
 
-def compute_inherited(project: Project, cls: Class) -> Slots:
-    """What the constructors of the class's bases leave behind."""
-    slots = _layer_slots(project, cls)
+def compute_inherited(project: Project, cls: Class) -> tuple[Slots, Partial]:
+    """What the constructors of the class's bases leave behind, and what they showed other methods."""
+    slots, partial = _layer_slots(project, cls), Partial()
     for ancestor in reversed(project.lineage(cls)[1:]):
-        _construct(project, cls, ancestor, slots)
-    return slots
+        _construct(project, cls, ancestor, slots, partial)
+    return slots, partial
 
 
 def _layer_slots(project: Project, cls: Class) -> Slots:
@@ -85,12 +79,12 @@ def _torch_layer(project: Project, cls: Class) -> Symbol | None:
 # Constructors
 
 
-def _construct(project: Project, cls: Class, ancestor: Class, slots: Slots) -> Partial:
+def _construct(project: Project, cls: Class, ancestor: Class, slots: Slots, partial: Partial) -> None:
     """Run the constructor that `ancestor` defines on an instance of `cls`; it goes on from `slots`."""
     function = ancestor.methods.get("__init__")
     own = self_name(function) if function is not None else None
     if function is None or own is None:
-        return {}
+        return
     if _skips_base(function, ancestor):
         slots.update(dict.fromkeys(slots, UNKNOWN))
     flow = Flow(project, ancestor.file, cls, own)
@@ -101,7 +95,8 @@ def _construct(project: Project, cls: Class, ancestor: Class, slots: Slots) -> P
     start.values.update({f"{own}.{name}": Value(kind) for name, kind in slots.items()})
     flow.finish(function.body, start)
     slots.update(flow.slots(flow.exit))
-    return flow.slots_at_calls
+    for called, states in flow.slots_at_calls.items():
+        partial[called] = [*partial.get(called, ()), *states]
 
 
 def _skips_base(function: Function, cls: Class) -> bool:
