@@ -13,6 +13,7 @@ from . import names, signatures, specs
 from .annotations import annotated, annotation_of
 from .kinds import kind_of_value, of_kind
 from .roles import in_role
+from .source import is_stub
 from .uses import used
 
 if TYPE_CHECKING:
@@ -43,9 +44,22 @@ class Context:
         """Return the context for an object inside this one."""
         return Context(self.sources, self.module_classes, self.depth + 1)
 
+    def is_runnable(self, cls: type) -> bool:
+        """Whether a module class has a `forward` that does something."""
+        forward = getattr(cls, "forward", nn.Module.forward)
+        node = self.sources.function(forward)
+        return (
+            not inspect.isabstract(cls) and forward is not nn.Module.forward and not (node and is_stub(node))
+        )
+
     def candidates(self, parameter: inspect.Parameter, function: Callable[..., Any]) -> Iterator[Spec]:
         """Yield what the argument may be, best guess first."""
         return unique(_candidates(parameter, function, self))
+
+    def evidence(self, parameter: inspect.Parameter, function: Callable[..., Any]) -> Iterator[Spec]:
+        """Yield what the annotation and the uses of an argument say, whatever its name."""
+        yield from annotated(annotation_of(parameter, function), parameter.name, self)
+        yield from used(parameter.name, function, self)
 
     def instance(self, cls: type) -> Spec:
         """Describe an instance of another class, its arguments guessed."""
@@ -84,8 +98,7 @@ def _candidates(
     if default is not parameter.empty:
         off = names.fetches_weights(name) and bool(default)
         yield specs.literal(False if default is True else None) if off else ABSENT
-    yield from annotated(annotation_of(parameter, function), name, context)
-    yield from used(name, function, context)
+    yield from context.evidence(parameter, function)
     owner = signatures.owner_of(function)
     if owner is not None and not issubclass(owner, nn.Module):
         yield from in_role(name, context)

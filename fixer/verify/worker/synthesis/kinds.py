@@ -54,7 +54,8 @@ def _tuples(name: str, context: Context) -> list[Spec]:
 
 def _modules(name: str, context: Context) -> list[Spec]:
     word = name.lower().replace("_", "")
-    matching = [cls for cls in context.module_classes if _alike(word, cls.__name__.lower())]
+    alike = (cls for cls in context.module_classes if _alike(word, cls.__name__.lower()))
+    matching = [cls for cls in alike if context.is_runnable(cls)]
     width = specs.literal(names.WIDTH)
     return [
         *(context.instance(cls) for cls in matching if not context.is_deep),

@@ -40,7 +40,7 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     (r"[Ee]xpected \D{0,40}(\d+)\D{1,40}got \D{0,40}(\d+)", ((2, 1),)),
 )
 
-_LISTS = r"(?<!\w)[\[(](\d+(?:, ?\d+)*),?[\])]"
+_LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
 
 _RANKS: tuple[tuple[str, int], ...] = (
     (r"needs (\d)D input|[Oo]nly (\d)D, (\d)D and (\d)D input", 0),
@@ -96,6 +96,7 @@ def _from_lists(message: str) -> Iterator[tuple[int, int]]:
 
 
 def _shapes_in(message: str) -> list[list[int]]:
+    message = re.sub(r"\w\[\d\]", "", message)  # an index, as in ``hidden[0]``
     return [[int(item) for item in text.split(",")] for text in re.findall(_LISTS, message)][:2]
 
 

@@ -121,8 +121,7 @@ def make_inputs(
 
     `dtype` converts the floating ones, and the modules among the arguments.
     """
-    with probing.quiet(), torch.random.fork_rng(devices=[]):
-        probing.seed_everything(seed)
+    with probing.quiet(), probing.seeded(seed):
         if recipe.factory is not None and not (recipe.inputs.args or recipe.inputs.kwargs):
             _, args, kwargs = _from_factory(recipe.factory)
             return tuple(_leaf(item, dtype) for item in args), {

@@ -207,6 +207,7 @@ _KINDS = (
     (("module",), r"has no attribute '(log_prob|sample)'"),
     (("namespace", "module", "list"), r"'\w+' object has no attribute"),
     (("namespace",), r"argument after \*\* must be a mapping"),
+    (("tensor", "int"), r"between instances of 'Tensor' and"),
     (("int", "float", "list"), r"interpreted as an integer|must be int|invalid combination of arguments"),
     (
         ("int", "float", "list"),

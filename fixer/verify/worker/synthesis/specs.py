@@ -88,10 +88,18 @@ class Anything:
         return iter(())
 
 
+class AnyLinear(nn.Linear):
+    """A linear layer that takes, and ignores, further arguments (a context, a mask)."""
+
+    def forward(self, *args: Any, **_kwargs: Any) -> torch.Tensor:
+        """Map the first argument."""
+        return super().forward(args[0])
+
+
 def make_layer(*args: Any, **kwargs: Any) -> nn.Module:
     """Stand for a function that makes a network: a linear layer of the first two numbers it is given."""
     sizes = [value for value in [*args, *kwargs.values()] if type(value) is int and value > 0]
-    return nn.Linear(sizes[0], sizes[1]) if len(sizes) > 1 else PassThrough()
+    return AnyLinear(sizes[0], sizes[1]) if len(sizes) > 1 else PassThrough()
 
 
 def _layer_maker(_attributes: dict[str, Any]) -> Callable[..., nn.Module]:

@@ -179,8 +179,8 @@ class _ModuleSearch:
         draft = self._with(state)
 
         def fresh() -> Any:
-            probing.seed_everything(0)
-            return recipe.build(self._cls, draft)
+            with probing.seeded(0):
+                return recipe.build(self._cls, draft)
 
         # Other ways to build the class must keep a chance.
         now = time.monotonic()
@@ -192,19 +192,14 @@ class _ModuleSearch:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
 
     def _refuse_stub(self, failure: Failure, module: Any) -> None:
-        """A method of the class itself that only raises NotImplementedError: there is nothing to run."""
+        """A method of the class itself that does nothing but raise: there is nothing to run."""
         frame = next(iter(reversed(failure.own_frames)), None)
-        if (
-            frame is None
-            or not isinstance(failure.error, NotImplementedError)
-            or frame.scope.get("self") is not module
-        ):
+        if frame is None or frame.scope.get("self") is not module:
             return
         function = self._plan.context.sources.enclosing(frame.filename, frame.line)
         if function is not None and source.is_stub(function):
-            raise HarnessError(
-                f"{self._cls.__qualname__} is abstract: {function.name} is not implemented"
-            ) from failure.error
+            name = self._cls.__qualname__
+            raise HarnessError(f"{name} is abstract: {function.name} only raises") from failure.error
 
 
 def _variations(start: State, plan: Plan) -> Iterator[State]:

@@ -49,10 +49,21 @@ _KIND_OF_CALLEE = _by_word(
 
 
 def used(name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
-    """Yield what the function's body says about one of its arguments."""
+    """Yield what the function's body says about one of its arguments.
+
+    What a constructor only stores, `forward` uses.
+    """
     node = context.sources.function(function)
-    if node is not None:
-        yield from used_in(node, name, function, context)
+    if node is None:
+        return
+    yield from used_in(node, name, function, context)
+    if function.__name__ != "__init__":
+        return
+    forward = getattr(signatures.owner_of(function), "forward", None)
+    inner = None if forward is None else context.sources.function(forward)
+    for path in source.aliases(node, name) if inner is not None else ():
+        if inner is not None and forward is not None and path.startswith("self."):
+            yield from used_in(inner, path, forward, context)
 
 
 def tested(name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
@@ -126,7 +137,7 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
     if isinstance(parent, ast.Attribute):
         kind = KIND_OF_METHOD.get(parent.attr, "module" if by_name == "module" else "namespace")
     elif isinstance(parent, ast.Call):
-        kind = _KIND_OF_CALLED.get(by_name, "callable") if _is_forward(function) else "class"
+        kind = "module" if _is_forward(function) and by_name not in ("class", "str") else "class"
     elif isinstance(parent, ast.keyword):
         kind = "namespace"
     elif isinstance(parent, ast.Starred):
@@ -145,11 +156,8 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         yield from of_kind(kind, name, context)
 
 
-# What an argument is that `forward` calls; elsewhere a call makes a layer, so that it is a class.
-_KIND_OF_CALLED = {"class": "class", "str": "class", "module": "module"}
-
-
 def _is_forward(function: Callable[..., Any]) -> bool:
+    """Whether `forward` makes a call; elsewhere a call makes a layer: what is called is a class."""
     return getattr(function, "__name__", "") == "forward"
 
 
@@ -207,7 +215,7 @@ def _asked(callee: Any, place: int | str, name: str, context: Context) -> Iterat
         if (getattr(callee, "__module__", None) or "").startswith("torch."):
             yield from _torch_slot(required, name, context)
         else:
-            found = itertools.islice(context.deeper().candidates(required, target), 3)
+            found = itertools.islice(context.deeper().evidence(required, target), 3)
             yield from (_renamed(spec, name) for spec in found)
 
 
