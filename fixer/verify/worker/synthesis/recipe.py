@@ -154,6 +154,10 @@ def globals_of(cls: type) -> dict[str, Any]:
 
 def reference(factory: Callable[..., Any]) -> dict[str, str]:
     """Say where a factory is, so that another process finds it."""
+    if "<" in factory.__qualname__:
+        raise probing.HarnessError(
+            f"the harness {factory.__qualname__} must be a function at the top level of its file"
+        )
     code = getattr(factory, "__code__", None)
     path = code.co_filename if code is not None else ""
     return {"module": factory.__module__, "name": factory.__qualname__, "path": path}
