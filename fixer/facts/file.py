@@ -14,6 +14,9 @@ from fixer.source import Source
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
+_SHARED = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
+"""Nodes of which Python makes one for all trees."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -55,9 +58,21 @@ class File:
         return self.source.tree
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree that has a place of its own, in the order of `ast.walk`."""
+        return [self.tree, *self.parents]
+
+    @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
-        """The parent of every node."""
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        """The parent of every node but the module."""
+        found: dict[ast.AST, ast.AST] = {}
+        waiting: list[ast.AST] = [self.tree]
+        for node in waiting:
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, _SHARED):
+                    found[child] = node
+                    waiting.append(child)
+        return found
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around `node`, innermost first."""
@@ -100,7 +115,7 @@ class File:
         def bind(name: str, target: Import) -> None:
             found[name] = target if found.get(name, target) == target else None
 
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     if alias.asname:
@@ -119,7 +134,7 @@ class File:
         """The modules of ``from m import *``."""
         return tuple(
             Import(node.module or "", node.level)
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
         )
 
@@ -128,7 +143,7 @@ class File:
         """Every class by qualified name, but for those inside functions."""
         return {
             self.qualname(node): node
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.ClassDef) and self.function(node) is None
         }
 
@@ -137,7 +152,7 @@ class File:
         """Every function at module level or in a class, by qualified name; the last of equal names."""
         return {
             self.qualname(node): node
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, Function) and self.function(node) is None
         }
 
@@ -146,7 +161,7 @@ class File:
         """Names that module-level assignments bind."""
         return frozenset(
             node.id
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.Name)
             and isinstance(node.ctx, ast.Store)
             and self.function(node) is None
@@ -156,9 +171,7 @@ class File:
     @cached_property
     def global_names(self) -> frozenset[str]:
         """Names of the module that functions rebind."""
-        return frozenset(
-            name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names
-        )
+        return frozenset(name for node in self.nodes if isinstance(node, ast.Global) for name in node.names)
 
     def symbol(self, node: ast.ClassDef | Function) -> Symbol:
         """The symbol of a definition in this file."""

@@ -68,6 +68,7 @@ class Project:
     _partial: dict[Symbol, Partial] = field(default_factory=dict)
     _inherited: dict[Symbol, tuple[Slots, Partial]] = field(default_factory=dict)
     _keeping: dict[Function, bool] = field(default_factory=dict)
+    _mentioning: dict[tuple[bytes, ...], list[Path]] = field(default_factory=dict)
     _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
     _running: list[_Running] = field(default_factory=list)
     """What is being computed, outermost first."""
@@ -90,12 +91,19 @@ class Project:
 
     def mentioning(self, *tokens: bytes) -> Iterator[File]:
         """The valid files whose bytes hold every one of `tokens`, in path order."""
-        for path in sorted(self.sources):
-            data = self.sources[path].data
-            if all(token in data for token in tokens):
-                file = self.file(path)
-                if file is not None:
-                    yield file
+        if tokens not in self._mentioning:
+            holding = self._with_data
+            for token in tokens:
+                holding = [(path, data) for path, data in holding if token in data]
+            self._mentioning[tokens] = [path for path, _ in holding]
+        for path in self._mentioning[tokens]:
+            file = self.file(path)
+            if file is not None:
+                yield file
+
+    @cached_property
+    def _with_data(self) -> list[tuple[Path, bytes]]:
+        return [(path, self.sources[path].data) for path in sorted(self.sources)]
 
     @cached_property
     def _by_last_part(self) -> dict[str, list[tuple[tuple[str, ...], Path]]]:
