@@ -91,19 +91,11 @@ import ast
 from collections.abc import Iterator
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted
-from fixer.facts.optimizers import (
-    Construction,
-    Model,
-    Step,
-    constructions,
-    holds,
-    is_instance,
-    owning,
-    steps,
-)
 from fixer.facts.projections import Projecting, Unit, projecting_methods
-from fixer.facts.updates import Form, Nature, Update, in_no_grad, stripped, turns_grad_off
-from fixer.rewrite import CannotRewriteError, Editor, Rewrite
+from fixer.facts.updates import Form, Nature, Update, in_no_grad
+from fixer.rewrite import CannotRewriteError, Rewrite
+from fixer.rewrite.after_step import AfterStep
+from fixer.rewrite.moved import Moved
 from fixer.rule import (
     Applicability,
     Contract,
@@ -114,7 +106,6 @@ from fixer.rule import (
     Region,
     Rule,
     Subject,
-    Wiring,
 )
 
 METHOD = "project_parameters"
@@ -250,8 +241,9 @@ class _Plan:
         self.rewrite = Rewrite(project)
         self.editor = self.rewrite.file(cls.file)
         self.method_name = self._method_name()
-        self.cautions: list[str] = []
-        self.wiring = list(self._wire())
+        calls = AfterStep(self.rewrite, project, cls, self.method_name, self._paths())
+        self.wiring = calls.wire()
+        self.cautions = calls.cautions
         self._move()
 
     @property
@@ -282,7 +274,7 @@ class _Plan:
     def _move(self) -> None:
         lines: list[str] = []
         for projecting in self.methods:
-            lines += _Moved(self.editor, self.project, projecting).lines()
+            lines += Moved(self.editor, self.project, projecting).lines()
         self_name = self._self_name()
         no_grad = self.editor.reference("torch.no_grad")
         unit = self.editor.indent_unit
@@ -320,97 +312,14 @@ class _Plan:
         arguments = self.methods[0].function.args
         return [*arguments.posonlyargs, *arguments.args][0].arg
 
-    # The places that call it
-
-    def _wire(self) -> Iterator[Wiring]:
-        paths = {self._path(update) for method in self.methods for update, _ in method.updates}
-        sure = False
-        found: list[Wiring] = []
-        for built in constructions(self.project):
-            for model in dict.fromkeys(owning(self.project, m, self.cls, paths) for m in built.models):
-                answer = holds(self.project, model, self.cls, paths, built.file)
-                if answer is not Answer.NO:
-                    sure |= answer is Answer.YES
-                    found.append(self._wire_construction(built, model))
-        if not found:
-            for step in steps(self.project):
-                for model in step.models:
-                    if holds(self.project, model, self.cls, paths, step.file) is Answer.YES:
-                        sure = True
-                        found.append(self._wire_step(step, model))
-        if not sure:  # a hook that may never be called would drop the constraint
-            certainly = " certainly" if found else ""
-            raise CannotRewriteError(f"no optimizer in this tree{certainly} takes its parameters")
-        yield from found
-
-    def _path(self, update: Update) -> str:
-        """The constrained parameter below `self`: ``lin.weight``; empty where it is found in a loop."""
-        name = dotted(update.parameter) or ""
-        root, _, path = name.partition(".")
-        return path if root == self._self_name() else ""
-
-    def _wire_construction(self, built: Construction, model: Model) -> Wiring:
-        editor = self.rewrite.file(built.file)
-        if not built.certain:
-            self.cautions.append(f"`{ast.unparse(built.call.func)}` may not be a torch.optim.Optimizer")
-        target = built.target
-        model_text = built.file.source.segment(model.node)
-        start, end = editor.line_start(built.statement), editor.line_end(built.statement)
-        if target is None:
-            target = _fresh("optimizer", built.scope)
-            _require_hoistable(built)
-            call = built.file.source.segment(built.call)
-            hook = self._hook(editor, built.scope, model, model_text, target)
-            editor.insert_before(built.statement, f"{target} = {call}\n{hook}")
-            editor.replace(built.call, target)
-        else:
-            editor.insert_after(built.statement, self._hook(editor, built.scope, model, model_text, target))
-        return self._wiring(built.file, start, end, "construction", model, model_text, target, built.scope)
-
-    def _wire_step(self, step: Step, model: Model) -> Wiring:
-        editor = self.rewrite.file(step.file)
-        model_text = step.file.source.segment(model.node)
-        start, end = editor.line_start(step.statement), editor.line_end(step.statement)
-        direct, loop = f"{model_text}.{self.method_name}()", "{module}.{method}()"
-        code = (
-            direct
-            if is_instance(self.project, model.kind, self.cls)
-            else self._loop(editor, step.scope, model_text, loop)
-        )
-        editor.insert_after(step.statement, code)
-        return self._wiring(step.file, start, end, "step", model, model_text, step.optimizer, step.scope)
-
-    def _hook(self, editor: Editor, scope: ast.AST, model: Model, model_text: str, target: str) -> str:
-        if is_instance(self.project, model.kind, self.cls):
-            return f"{target}.register_step_post_hook({model_text}.{self.method_name})"
-        call = f"{target}.register_step_post_hook({{module}}.{{method}})"
-        return self._loop(editor, scope, model_text, call)
-
-    def _loop(self, editor: Editor, scope: ast.AST, model_text: str, call: str) -> str:
-        name = _fresh("module", scope, loop=True)
-        unit = editor.indent_unit
-        cls = editor.reference_to(self.cls.symbol)
-        return (
-            f"for {name} in {model_text}.modules():\n"
-            f"{unit}if isinstance({name}, {cls}):\n"
-            f"{unit * 2}{call.format(module=name, method=self.method_name)}"
-        )
-
-    def _wiring(
-        self,
-        file: File,
-        start: int,
-        end: int,
-        kind: str,
-        model: Model,
-        text: str,
-        target: str,
-        scope: ast.AST,
-    ) -> Wiring:
-        symbol = getattr(model.kind, "cls", None)
-        known = (symbol.path, symbol.name) if symbol is not None and symbol.path is not None else None
-        function = file.qualname(scope) if isinstance(scope, Function) else None
-        return Wiring(Region(file.path, start, end), kind, text, known, target, function)
+    def _paths(self) -> set[str]:
+        """The constrained parameters below `self`: ``lin.weight``; empty for one found in a loop."""
+        found = set()
+        for method in self.methods:
+            for update, _ in method.updates:
+                root, _, path = (dotted(update.parameter) or "").partition(".")
+                found.add(path if root == self._self_name() else "")
+        return found
 
     # The contract
 
@@ -466,237 +375,8 @@ class _Plan:
         return Region(self.file.path, self.editor.line_start(statement), self.editor.line_end(statement))
 
 
-def _require_hoistable(built: Construction) -> None:
-    """An optimizer that is built in the middle of a statement gets a name, if that runs it no other time."""
-    allowed = (
-        ast.Return,
-        ast.Assign,
-        ast.AnnAssign,
-        ast.Expr,
-        ast.Tuple,
-        ast.List,
-        ast.Dict,
-        ast.Call,
-        ast.keyword,
-    )
-    for ancestor in built.file.ancestors(built.call):
-        if not isinstance(ancestor, allowed):
-            line = built.call.lineno
-            raise CannotRewriteError(
-                f"line {line} of {built.file.path.name} builds the optimizer within an expression"
-            )
-        if isinstance(ancestor, ast.stmt):
-            return
-
-
-def _fresh(name: str, scope: ast.AST, *, loop: bool = False) -> str:
-    """A name that a scope does not use yet; a loop may share its name with other loops."""
-    loops = [node for node in ast.walk(scope) if loop and isinstance(node, ast.For)]
-    own = {
-        node
-        for other in loops
-        if _binds(other, name)
-        for node in ast.walk(other)
-        if isinstance(node, ast.Name)
-    }
-    used = {node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and node not in own}
-    used |= {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
-    candidates = [name, f"constrained_{name}", *(f"{name}_{number}" for number in range(2, 100))]
-    return next(candidate for candidate in candidates if candidate not in used)
-
-
-def _binds(loop: ast.For, name: str) -> bool:
-    return isinstance(loop.target, ast.Name) and loop.target.id == name
-
-
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name)).strip("_")
-
-
-class _Moved:
-    """The text that a method's projections become in `project_parameters`."""
-
-    def __init__(self, editor: Editor, project: Project, method: Projecting) -> None:
-        self.editor = editor
-        self.file = editor.file
-        self.source = editor.source
-        self.project = project
-        self.method = method
-        self.updates = {update.statement: update for update, _ in method.updates}
-
-    def lines(self) -> list[str]:
-        """The new lines; the old ones are deleted on the way."""
-        lines: list[str] = []
-        parts: list[Unit | ast.Assign] = [*self.method.units, *self.method.support]
-        parts.sort(key=lambda part: (part.statement if isinstance(part, Unit) else part).lineno)
-        for part in parts:
-            if isinstance(part, Unit):
-                self.editor.delete(part.statement, comments=True)
-                lines += self._guarded(part)
-            else:
-                lines += self._statement(part)
-                if not self._needed_elsewhere(part):
-                    self.editor.delete(part, comments=True)
-        return lines
-
-    def _needed_elsewhere(self, support: ast.Assign) -> bool:
-        """Whether what stays in the method reads a name that the projections need too."""
-        moved = {node for unit in self.method.units for node in ast.walk(unit.statement)}
-        moved |= {node for other in self.method.support for node in ast.walk(other)}
-        names = {target.id for target in support.targets if isinstance(target, ast.Name)}
-        scope = self.file.function(support)
-        assert scope is not None
-        return any(
-            isinstance(node, ast.Name)
-            and node.id in names
-            and isinstance(node.ctx, ast.Load)
-            and node not in moved
-            for node in ast.walk(scope)
-        )
-
-    def _guarded(self, unit: Unit) -> list[str]:
-        lines = self._statement(unit.statement)
-        for test, truth in reversed(unit.guards):
-            text = self.source.segment(test)
-            head = f"if {text}:" if truth else f"if not ({text}):"
-            lines = [head, *self._indented(lines)]
-        return lines
-
-    def _indented(self, lines: list[str]) -> list[str]:
-        return [self.editor.indent_unit + line if line else line for line in lines]
-
-    def _statement(self, statement: ast.stmt) -> list[str]:
-        """A statement as lines without indentation, its comments included."""
-        comments = self.editor.comments_above(statement)
-        trailing = self.editor.trailing_comment(statement)
-        if isinstance(statement, ast.With) and self._only_turns_grad_off(statement):
-            return [*comments, *self._block(statement.body)]
-        if isinstance(statement, (ast.If, ast.For, ast.With)):
-            return [*comments, *self._compound(statement)]
-        update = self.updates.get(statement)
-        text = self._update(update) if update is not None else self.source.segment(statement)
-        lines = self._dedented(text, statement)
-        if trailing:
-            lines[-1] = f"{lines[-1]}  {trailing}"
-        return [*comments, *lines]
-
-    def _only_turns_grad_off(self, statement: ast.With) -> bool:
-        return all(turns_grad_off(self.file, item.context_expr, self.project) for item in statement.items)
-
-    def _block(self, body: list[ast.stmt]) -> list[str]:
-        return [line for statement in body for line in self._statement(statement)]
-
-    def _compound(self, statement: ast.If | ast.For | ast.With) -> list[str]:
-        head = self._head(statement, statement.body[0])
-        lines = [*head, *self._indented(self._block(statement.body))]
-        orelse = [] if isinstance(statement, ast.With) else statement.orelse
-        if orelse:
-            nested = orelse[0]
-            is_elif = isinstance(nested, ast.If) and self.source.segment(nested).startswith("elif")
-            if is_elif and isinstance(nested, ast.If):
-                lines += self._compound(nested)
-            else:
-                lines += ["else:", *self._indented(self._block(orelse))]
-        return lines
-
-    def _head(self, statement: ast.stmt, first: ast.stmt) -> list[str]:
-        """``if test:`` or ``for x in y:`` as it is written."""
-        start = self.source.span(statement)[0]
-        if first.lineno == statement.lineno:
-            text = self.source.slice(start, self.source.span(first)[0])
-        else:
-            text = self.source.slice(start, self.editor.above(first))
-        return self._dedented(text.rstrip(), statement)
-
-    def _dedented(self, text: str, statement: ast.stmt) -> list[str]:
-        first, *rest = text.split("\n")
-        indent = self.editor.indentation(statement)
-        return [first, *(line.removeprefix(indent) for line in rest)]
-
-    # Updates under no_grad
-
-    def _update(self, update: Update) -> str:
-        """The in-place form of an update, for a method that runs without gradients."""
-        name = self.source.segment(update.parameter)
-        if update.form is Form.ITEM:
-            return self._plain(update.statement)
-        if update.form is Form.AUGMENTED:
-            assert update.value is not None
-            method = {"*": "mul_", "/": "div_", "-": "sub_", "+": "add_"}[update.operation]
-            return f"{name}.{method}({self._plain(update.value)})"
-        if update.form is Form.IN_PLACE:
-            assert update.call is not None
-            if (
-                isinstance(update.call.func, ast.Attribute)
-                and stripped(update.call.func.value)[0] is update.parameter
-            ):
-                return f"{name}.{update.call.func.attr}{self._arguments(update.call)}"
-            return self._plain(update.call)
-        assert update.value is not None
-        shorter = self._in_place(name, update)
-        return shorter or f"{name}.copy_({self._plain(update.value)})"
-
-    def _in_place(self, name: str, update: Update) -> str | None:
-        """``p.clamp_(a, b)`` for ``torch.clamp(p, a, b)`` and ``p.clamp(a, b)``."""
-        call = update.value
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-            return None
-        operation = call.func.attr
-        if operation not in (
-            "clamp",
-            "clip",
-            "clamp_min",
-            "clamp_max",
-            "abs",
-            "relu",
-            "tril",
-            "triu",
-            "nan_to_num",
-        ):
-            return None
-        symbol = self.project.resolve(self.file, call.func)
-        operand = call.args[0] if symbol is not None and call.args else call.func.value
-        if symbol is not None and symbol.name != f"torch.{operation}":
-            return None
-        if ast.dump(stripped(operand)[0]) != ast.dump(
-            _as_load(update.parameter)
-        ) or "#" in self.source.segment(call):
-            return None
-        arguments = call.args[1:] if symbol is not None else call.args
-        texts = [self._plain(argument) for argument in arguments]
-        texts += [f"{keyword.arg}={self._plain(keyword.value)}" for keyword in call.keywords]
-        return f"{name}.{operation}_({', '.join(texts)})"
-
-    def _arguments(self, call: ast.Call) -> str:
-        """The parenthesised arguments of a call as they are written, without ``.data`` of parameters."""
-        start = self.source.span(call.func)[1]
-        return self._without_data(call, start, self.source.span(call)[1])
-
-    def _plain(self, node: ast.expr | ast.stmt) -> str:
-        """A node's text without ``.data`` of parameters: the method runs under `no_grad`."""
-        return self._without_data(node, *self.source.span(node))
-
-    def _without_data(self, node: ast.AST, start: int, end: int) -> str:
-        targets = {ast.dump(_as_load(update.parameter)) for update in self.updates.values()}
-        cuts = [
-            (self.source.span(part.value)[1], self.source.span(part)[1])
-            for part in ast.walk(node)
-            if isinstance(part, ast.Attribute)
-            and part.attr == "data"
-            and ast.dump(_as_load(part.value)) in targets
-        ]
-        pieces, position = [], start
-        for cut_start, cut_end in sorted(cuts):
-            if cut_start >= position:
-                pieces.append(self.source.slice(position, cut_start))
-                position = cut_end
-        pieces.append(self.source.slice(position, end))
-        return "".join(pieces)
-
-
-def _as_load(node: ast.expr) -> ast.expr:
-    """The same expression as it is written when read."""
-    return ast.parse(ast.unparse(node), mode="eval").body
 
 
 __all__ = ["ProjectionInForward"]

@@ -1,7 +1,7 @@
 """Turns "replace this node", "insert after that statement", "delete it" into byte-span edits.
 
 Rules name nodes of `ast`; the concrete syntax around them (comments, semicolons, one-line suites) comes from
-`fixer.layout`.
+`fixer.rewrite.layout`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from fixer.edits import Edit, EditSet
 from fixer.facts.file import File, blocks
 from fixer.facts.kinds import Symbol
 from fixer.facts.project import Project
-from fixer.layout import CannotRewriteError, Layout, indented
-from fixer.naming import Reference, of_library, of_symbol
+from fixer.rewrite.layout import CannotRewriteError, Layout, indented
+from fixer.rewrite.naming import Reference, of_library, of_symbol
 
 __all__ = ["CannotRewriteError", "Editor", "Rewrite"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fixer.facts.file import File, Function, Import
 from fixer.facts.kinds import Symbol
 from fixer.facts.project import Project
-from fixer.layout import CannotRewriteError
+from fixer.rewrite.layout import CannotRewriteError
 
 
 class Reference(NamedTuple):
