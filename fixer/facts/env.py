@@ -40,10 +40,10 @@ class Env:
         for path in self.values.keys() | other.values.keys():
             mine, theirs = self.values.get(path), other.values.get(path)
             if mine is None or theirs is None:
-                known = mine or theirs
-                assert known is not None
-                # What one branch did not bind was looked up by `Flow.merge` where anything is known of it.
-                values[path] = Value(UNKNOWN, known.given)
+                # What one branch did not bind was looked up by the flow where anything is known of it.
+                values[path] = Value(UNKNOWN, (mine or theirs or Value()).given)
+            elif mine == theirs:
+                values[path] = mine
             else:
                 values[path] = Value(join((mine.kind, theirs.kind)), mine.given or theirs.given)
         return Env(values, self.gone | other.gone)
