@@ -61,10 +61,9 @@ from enum import Enum
 from typing import ClassVar
 
 from fixer.facts import Answer, Class, File, Flow, Function, Project, dotted, is_plain_tensor
+from fixer.facts.assignments import Write, assigned_attributes, expects_type_error, writes
 from fixer.facts.kinds import (
     MAYBE_PARAMETER,
-    UNKNOWN,
-    Kind,
     Plain,
     SequenceKind,
     TensorKind,
@@ -72,7 +71,6 @@ from fixer.facts.kinds import (
     shape_of,
 )
 from fixer.facts.projections import projection_statements
-from fixer.facts.registered import registered_parameter
 from fixer.facts.updates import reached_from, stripped
 from fixer.rewrite import CannotRewriteError, Editor, Rewrite
 from fixer.rule import Applicability, Contract, Finding, Fix, Promise, Region, Rule, Subject
@@ -81,9 +79,7 @@ _VIEWS = frozenset(
     "t transpose permute view view_as reshape reshape_as squeeze unsqueeze flatten unflatten swapaxes "
     "swapdims movedim moveaxis expand expand_as narrow select diagonal mT T mH H".split()
 )
-_CATCHING = frozenset({"TypeError", "Exception", "BaseException"})
 _REPLACE = "register a new `nn.Parameter` before the optimizer is built"
-_EXPECTING = frozenset({"raises", "suppress", "assertRaises", "assertRaisesRegex"})
 
 
 class Value(Enum):
@@ -92,24 +88,6 @@ class Value(Enum):
     TENSOR = "certainly a plain tensor"
     ARGUMENT = "an argument annotated as a tensor, which a caller may pass a Parameter for"
     OTHER = "certainly neither a tensor nor None"
-
-
-@dataclass(frozen=True)
-class Write:
-    """One assignment to an attribute that is certainly a registered Parameter."""
-
-    target: ast.expr
-    """The attribute, or the call of `setattr`."""
-    owner: ast.expr
-    name: str
-    value: ast.expr | None
-    """None where the value is unpacked from something."""
-    kind: Kind
-
-    @property
-    def text(self) -> str:
-        """The attribute as it would be written."""
-        return f"{ast.unparse(self.owner)}.{self.name}"
 
 
 class TensorAssignedToParameter(Rule):
@@ -127,16 +105,18 @@ class TensorAssignedToParameter(Rule):
     def check(self, file: File, project: Project) -> Iterator[Finding]:
         """One finding per statement."""
         for statement in ast.walk(file.tree):
-            if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr)) or not _attributes(statement):
+            if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr)) or not assigned_attributes(
+                statement
+            ):
                 continue
             scope = file.function(statement) or file.tree
             flow = project.flow(file, scope)
-            if flow is not None and not _is_expected(file, statement):
+            if flow is not None and not expects_type_error(file, statement):
                 yield from self._statement(Assignment(project, file, flow, statement))
 
     def _statement(self, assignment: Assignment) -> Iterator[Finding]:
-        writes = list(assignment.writes())
-        judged = {write: value for write in writes if (value := assignment.judge(write)) is not None}
+        found = list(writes(assignment.flow, assignment.statement))
+        judged = {write: value for write in found if (value := assignment.judge(write)) is not None}
         if not judged or assignment.is_projection():
             return
         file = assignment.file
@@ -162,45 +142,6 @@ def _message(write: Write, value: Value) -> str:
     return f"`{write.text}` is a registered Parameter: assigning {what} to it raises TypeError{unless}"
 
 
-# What is looked at
-
-
-def _attributes(statement: ast.Assign | ast.AnnAssign | ast.Expr) -> list[ast.expr]:
-    """The attributes that a statement assigns, also within tuples, and a call of `setattr`."""
-    match statement:
-        case ast.Expr(value=ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str()), _])):
-            return [statement.value]
-        case ast.Expr() | ast.AnnAssign(value=None):
-            return []
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    parts = [p for t in targets for p in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
-    return [part for part in parts if isinstance(part, ast.Attribute)]
-
-
-def _is_expected(file: File, statement: ast.stmt) -> bool:
-    """Whether the code around a statement of the same function expects the TypeError."""
-    child: ast.AST = statement
-    for ancestor in file.ancestors(statement):
-        if isinstance(ancestor, ast.Try) and any(child is item for item in ancestor.body):
-            if any(_catches(handler.type) for handler in ancestor.handlers):
-                return True
-        elif isinstance(ancestor, (ast.With, ast.AsyncWith)):
-            calls = [item.context_expr for item in ancestor.items if isinstance(item.context_expr, ast.Call)]
-            if any((dotted(call.func) or "").rpartition(".")[2] in _EXPECTING for call in calls):
-                return True
-        elif isinstance(ancestor, Function):
-            return False
-        child = ancestor
-    return False
-
-
-def _catches(caught: ast.expr | None) -> bool:
-    if caught is None:
-        return True
-    types = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    return any((dotted(item) or "TypeError").rpartition(".")[2] in _CATCHING for item in types)
-
-
 @dataclass(frozen=True)
 class Assignment:
     """A statement that assigns attributes."""
@@ -209,45 +150,6 @@ class Assignment:
     file: File
     flow: Flow
     statement: ast.Assign | ast.AnnAssign | ast.Expr
-
-    def writes(self) -> Iterator[Write]:
-        """Its assignments to registered Parameters."""
-        for target in _attributes(self.statement):
-            value: ast.expr | None
-            match target:
-                case ast.Call(args=[owner, ast.Constant(value=str(name)), value]):
-                    pass
-                case ast.Attribute(value=owner, attr=name):
-                    value = self._value(target)
-                case _:
-                    continue
-            if registered_parameter(self.flow, target, owner, name) is Answer.YES:
-                kind = self.flow.kind(value) if value is not None else self._unpacked(target)
-                yield Write(target, owner, name, value, kind)
-
-    def _value(self, target: ast.Attribute) -> ast.expr | None:
-        """The expression that a target gets."""
-        assert not isinstance(self.statement, ast.Expr)
-        value = self.statement.value
-        around = self.file.parents[target]
-        if around is self.statement:
-            return value
-        position = _position(around, target)
-        if position is None or not isinstance(value, (ast.Tuple, ast.List)):
-            return None
-        plain = not any(isinstance(item, ast.Starred) for item in value.elts)
-        return value.elts[position] if plain and position < len(value.elts) else None
-
-    def _unpacked(self, target: ast.expr) -> Kind:
-        """What a target gets out of a value that is unpacked."""
-        assert not isinstance(self.statement, ast.Expr)
-        assert self.statement.value is not None
-        kind = self.flow.kind(self.statement.value)
-        position = _position(self.file.parents[target], target)
-        items = kind.items if isinstance(kind, SequenceKind) else None
-        if items is None or position is None or position >= len(items):
-            return UNKNOWN
-        return items[position]
 
     # Judgement
 
@@ -310,7 +212,7 @@ class Assignment:
             reason = self._obstacle(write, value)
             if reason is not None:
                 return reason
-        if len(judged) < len(_attributes(self.statement)) or self._assigns_more(judged):
+        if len(judged) < len(assigned_attributes(self.statement)) or self._assigns_more(judged):
             return "Assign the other targets on a line of their own, and copy into this one with `copy_`."
         return None
 
@@ -446,14 +348,6 @@ class Assignment:
             if functions:
                 yield Subject(path, function=self.file.qualname(functions[-1]))
         yield Subject(path)
-
-
-def _position(around: ast.AST, target: ast.expr) -> int | None:
-    """Where a target stands in a tuple of targets; None behind a starred one."""
-    elements = around.elts if isinstance(around, (ast.Tuple, ast.List)) else []
-    if any(isinstance(element, ast.Starred) for element in elements):
-        return None
-    return next((position for position, element in enumerate(elements) if element is target), None)
 
 
 def _rebinds(value: ast.expr, owner: ast.expr) -> bool:

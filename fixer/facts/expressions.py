@@ -1,4 +1,4 @@
-"""What expressions evaluate to in a state, and what tests and assignments to attributes make of it."""
+"""What expressions evaluate to in a state, and what assignments make of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fixer.facts.env import Env, Value
 from fixer.facts.file import File, dotted
 from fixer.facts.kinds import (
     ABSENT,
-    MAYBE_PARAMETER,
     NONE,
     PLAIN,
     UNKNOWN,
@@ -20,8 +19,6 @@ from fixer.facts.kinds import (
     FunctionKind,
     Kind,
     ModuleKind,
-    OneOf,
-    OptimizerKind,
     ParameterKind,
     Plain,
     SequenceKind,
@@ -31,19 +28,17 @@ from fixer.facts.kinds import (
     join,
     options,
     without,
-    without_none,
 )
 from fixer.facts.layers import layer_slot
+from fixer.facts.narrowing import narrowed
 from fixer.facts.operators import arithmetic, element_of, item, with_element
-from fixer.facts.torch_facts import REPARAMETRISED, WRAPPERS, torch_facts
+from fixer.facts.torch_facts import REPARAMETRISED, WRAPPERS
 
 if TYPE_CHECKING:
     from fixer.facts.project import Class, Project
 
 _TENSOR_ATTRIBUTES = frozenset({"data", "T", "mT", "H", "mH", "grad", "real", "imag"})
 _PLAIN_ATTRIBUTES = frozenset("shape dtype device ndim requires_grad is_cuda is_leaf layout".split())
-_PLAIN_NAMES = frozenset({"int", "float", "str", "bool"})
-_TENSOR_NAMES = frozenset({"torch.Tensor", "torch.FloatTensor", "torch.LongTensor"})
 
 
 class Expressions(ABC):
@@ -119,8 +114,8 @@ class Expressions(ABC):
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 given = self.eval(test, env).given
                 found = [
-                    self.eval(body, self.narrowed(test, env.copy(), True)),
-                    self.eval(orelse, self.narrowed(test, env.copy(), False)),
+                    self.eval(body, narrowed(self, test, env.copy(), True)),
+                    self.eval(orelse, narrowed(self, test, env.copy(), False)),
                 ]
                 return Value(join(v.kind for v in found), given or any(v.given for v in found))
             case ast.NamedExpr(target=target, value=expression):
@@ -191,7 +186,7 @@ class Expressions(ABC):
             self.bind_element(generator.target, iterated, inner)
             for condition in generator.ifs:
                 given |= self.eval(condition, inner).given
-                inner = self.narrowed(condition, inner, True)
+                inner = narrowed(self, condition, inner, True)
         element = self.eval(node.elt, inner)
         return Value(SequenceKind(None, element.kind), given or element.given)
 
@@ -324,96 +319,3 @@ class Expressions(ABC):
         if cls is not None:
             return self.project.class_slots(cls).get(name, UNKNOWN)
         return layer_slot(owner, name)
-
-    # Tests and annotations
-
-    def narrowed(self, test: ast.expr, env: Env, truth: bool) -> Env:
-        """The state in a branch where `test` turned out as `truth`."""
-        match test:
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return self.narrowed(operand, env, not truth)
-            case ast.BoolOp(op=op, values=values) if isinstance(op, ast.And) is truth:
-                for value in values:
-                    env = self.narrowed(value, env, truth)
-            case ast.Call(func=ast.Name(id="isinstance"), args=[subject, classes]):
-                self._narrow_instance(subject, self.instance_of(classes, env), env, truth)
-            case ast.Compare(
-                left=ast.Call(func=ast.Name(id="type"), args=[subject]),
-                ops=[ast.Is() | ast.Eq()],
-                comparators=[classes],
-            ) if truth:
-                path = dotted(subject)
-                if path:
-                    given = env.values.get(path, Value()).given
-                    env.assign(path, Value(self.instance_of(classes, env), given))
-            case ast.Compare(
-                left=subject, ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(value=None)]
-            ):
-                path = dotted(subject)
-                if path:
-                    present = isinstance(op, ast.IsNot) is truth
-                    old = self.eval(subject, env)
-                    kind = without_none(old.kind) if present else NONE
-                    if kind != old.kind and (present or NONE in options(old.kind)):
-                        env.values[path] = Value(kind, old.given)
-            case ast.Name() | ast.Attribute() if truth:
-                path = dotted(test)
-                old = self.eval(test, env)
-                if path and isinstance(old.kind, OneOf):
-                    env.values[path] = Value(without_none(old.kind), old.given)
-        return env
-
-    def _narrow_instance(self, subject: ast.expr, kind: Kind, env: Env, truth: bool) -> None:
-        path = dotted(subject)
-        if not path or kind == UNKNOWN:
-            return
-        old = self.eval(subject, env)
-        exact = isinstance(old.kind, ModuleKind) and old.kind.exact
-        if truth and not exact:
-            env.assign(path, Value(kind, old.given))
-        elif not truth and is_parameter(kind) is Answer.YES and isinstance(old.kind, OneOf):
-            left = without(old.kind, lambda option: isinstance(option, ParameterKind))
-            env.values[path] = Value(left, old.given)
-
-    def instance_of(self, classes: ast.expr, env: Env) -> Kind:
-        """The kind of an instance of a class or of one of a tuple of classes."""
-        nodes = classes.elts if isinstance(classes, ast.Tuple) else [classes]
-        kinds: list[Kind] = []
-        for node in nodes:
-            symbol = self.symbol(node, env)
-            if symbol is not None and symbol.name == "torch.nn.Parameter":
-                kinds.append(ParameterKind())
-            elif symbol is not None and self.project.is_module(symbol) is Answer.YES:
-                kinds.append(ModuleKind(symbol))
-            else:
-                return UNKNOWN
-        return join(kinds)
-
-    def annotated(self, annotation: ast.expr | None) -> Kind:
-        """The kind that an annotation promises."""
-        match annotation:
-            case None:
-                return UNKNOWN
-            case ast.Constant(value=None):
-                return NONE
-            case ast.Constant(value=str(text)):
-                try:
-                    return self.annotated(ast.parse(text, mode="eval").body)
-                except SyntaxError:
-                    return UNKNOWN
-            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return join((self.annotated(left), self.annotated(right)))
-            case ast.Subscript(value=outer, slice=inner):
-                is_optional = (dotted(outer) or "").rpartition(".")[2] == "Optional"
-                return join((self.annotated(inner), NONE)) if is_optional else UNKNOWN
-        symbol = self.project.resolve(self.file, annotation)
-        if symbol is None:
-            return PLAIN if dotted(annotation) in _PLAIN_NAMES else UNKNOWN
-        if symbol.name == "torch.nn.Parameter":
-            return ParameterKind()
-        if symbol.name in _TENSOR_NAMES:
-            return MAYBE_PARAMETER
-        head, _, last = symbol.name.rpartition(".")
-        if head == "torch.optim" and last in torch_facts().optimizers:
-            return OptimizerKind(symbol)
-        return ModuleKind(symbol) if self.project.is_module(symbol) is Answer.YES else UNKNOWN

@@ -30,6 +30,7 @@ from fixer.facts.kinds import (
     is_tensor_like,
     join,
 )
+from fixer.facts.narrowing import annotated, narrowed
 from fixer.facts.operators import arithmetic
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Flow(Expressions):
         env = Env()
         arguments = function.args
         for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
-            env.values[argument.arg] = Value(self.annotated(argument.annotation), given=True)
+            env.values[argument.arg] = Value(annotated(self, argument.annotation), given=True)
         for rest in (arguments.vararg, arguments.kwarg):
             if rest is not None:
                 env.values[rest.arg] = Value(UNKNOWN, given=True)
@@ -160,7 +161,7 @@ class Flow(Expressions):
                     self.bind(target, value, env)
             case ast.AnnAssign(target=target, value=None, annotation=annotation):
                 if isinstance(target, ast.Name):
-                    self.bind(target, Value(self.annotated(annotation)), env)
+                    self.bind(target, Value(annotated(self, annotation)), env)
             case ast.AnnAssign(target=target, value=ast.expr() as expression):
                 self.bind(target, self.eval(expression, env), env)
             case ast.AugAssign(target=target, value=expression):
@@ -179,11 +180,11 @@ class Flow(Expressions):
                 env.dead = True  # what a loop's early exit knows is joined at the loop's end anyway
             case ast.Assert(test=test):
                 self.eval(test, env)
-                env = self.narrowed(test, env, True)
+                env = narrowed(self, test, env, True)
             case ast.If(test=test, body=body, orelse=orelse):
                 self.eval(test, env)
-                taken = self.block(body, self.narrowed(test, env.copy(), True))
-                skipped = self.block(orelse, self.narrowed(test, env.copy(), False))
+                taken = self.block(body, narrowed(self, test, env.copy(), True))
+                skipped = self.block(orelse, narrowed(self, test, env.copy(), False))
                 env = self._merge(env, taken, skipped)
             case ast.For() | ast.AsyncFor():
                 iterated = self.eval(node.iter, env)
