@@ -91,7 +91,7 @@ import ast
 from collections.abc import Iterator
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted
-from fixer.facts.projections import Projecting, Unit, projecting_methods
+from fixer.facts.projections import Projecting, projecting_methods
 from fixer.facts.updates import Form, Nature, Update, in_no_grad
 from fixer.rewrite import CannotRewriteError, Rewrite
 from fixer.rewrite.after_step import AfterStep
@@ -169,7 +169,7 @@ def _is_forced_normalisation(method: Projecting) -> bool:
 
 
 def _guarded_by_training(method: Projecting) -> bool:
-    tests = [test for unit in method.units for test, _ in unit.guards]
+    tests = [frame.head for unit in method.units for frame in unit.frames]
     tests += [
         node.test for unit in method.units for node in ast.walk(unit.statement) if isinstance(node, ast.If)
     ]
@@ -244,6 +244,8 @@ class _Plan:
         calls = AfterStep(self.rewrite, project, cls, self.method_name, self._paths())
         self.wiring = calls.wire()
         self.cautions = calls.cautions
+        self.original: list[str] = []
+        """The author's own statements, for the oracle."""
         self._move()
 
     @property
@@ -274,7 +276,9 @@ class _Plan:
     def _move(self) -> None:
         lines: list[str] = []
         for projecting in self.methods:
-            lines += Moved(self.editor, self.project, projecting).lines()
+            moved = Moved(self.editor, self.project, projecting)
+            self.original += moved.original()
+            lines += moved.lines()
         self_name = self._self_name()
         no_grad = self.editor.reference("torch.no_grad")
         unit = self.editor.indent_unit
@@ -344,32 +348,10 @@ class _Plan:
             symptom=symptom,
             symptom_region=self._region(at.statement) if at else None,
             projection=Projection(
-                self.file.path, self.cls.symbol.name, tuple(self._original()), self.method_name, exact
+                self.file.path, self.cls.symbol.name, tuple(self.original), self.method_name, exact
             ),
             wiring=tuple(self.wiring),
         )
-
-    def _original(self) -> Iterator[Region]:
-        """The author's statements, in order, with what supports them and the guards around them."""
-        for method in self.methods:
-            statements: list[ast.stmt] = [*method.support]
-            for unit in method.units:
-                outermost: ast.stmt = unit.statement
-                if unit.guards:
-                    outermost = self._guard(unit, method.function)
-                statements.append(outermost)
-            for statement in sorted(dict.fromkeys(statements), key=lambda node: node.lineno):
-                yield self._region(statement)
-
-    def _guard(self, unit: Unit, function: Function) -> ast.stmt:
-        """The outermost `if` that stays behind around a unit."""
-        outermost = unit.statement
-        for ancestor in self.file.ancestors(unit.statement):
-            if ancestor is function or ancestor in self.cls.methods.values():
-                break
-            if isinstance(ancestor, ast.stmt):
-                outermost = ancestor
-        return outermost
 
     def _region(self, statement: ast.stmt) -> Region:
         return Region(self.file.path, self.editor.line_start(statement), self.editor.line_end(statement))

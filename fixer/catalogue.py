@@ -31,8 +31,8 @@ def load_rules() -> tuple[type[Rule], ...]:
             for taken in (found.get(rule.code), names.get(rule.name)):
                 if taken is not None and taken is not rule:
                     raise CatalogueError(
-                        f"{_origin(entry)} defines {rule.code} {rule.name}, which {taken.__module__} defines too; "
-                        "uninstall one of them"
+                        f"{_origin(entry)} defines {rule.code} {rule.name}, which {taken.__module__} "
+                        "defines too; uninstall one of them"
                     )
             found[rule.code] = names[rule.name] = rule
     return tuple(found[code] for code in sorted(found))

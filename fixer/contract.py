@@ -77,8 +77,8 @@ class Projection:
 
     path: Path
     class_name: str
-    statements: tuple[Region, ...]
-    """Regions of the original statements, in order, with the guards that move along."""
+    statements: tuple[str, ...]
+    """The original statements as text without indentation, in order, in the guards and loops around them."""
     method: str = "project_parameters"
     exact: bool = True
     """False where repeating the projection may change the last bits (division by a norm)."""

@@ -62,8 +62,10 @@ class Case:
         return Subject(self.path(name), class_name, function)
 
     def projection(self, name: str, class_name: str, *statements: str, exact: bool = True) -> Projection:
-        regions = tuple(self.region(name, statement) for statement in statements)
-        return Projection(self.path(name), class_name, regions, exact=exact)
+        content = self.before[name]
+        regions = [self.region(name, statement) for statement in statements]
+        lines = [content[content.rindex("\n", 0, r.start) + 1 : r.end] for r in regions]
+        return Projection(self.path(name), class_name, tuple(map(textwrap.dedent, lines)), exact=exact)
 
     def wiring(self, name: str, snippet: str, model: str, **options: Any) -> Wiring:
         options = {"kind": "construction", "model_class": None, "optimizer": "optimizer", **options}

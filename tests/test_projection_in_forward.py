@@ -662,3 +662,49 @@ def test_part_of_the_constrained_model() -> None:
     result = fixed({"net.py": code + train}, RULE)["net.py"]
     assert "first.register_step_post_hook(net.project_parameters)" in result
     assert "second.register" not in result
+
+
+def test_loop_that_also_uses_the_layers() -> None:
+    code = module(
+        "self.layers = nn.ModuleList([nn.Linear(n, n) for _ in range(2)])\nself.bound = 1.0",
+        """
+        for layer in self.layers:
+            # bounded
+            layer.weight.data.clamp_(-self.bound, self.bound)
+            x = torch.relu(layer(x))
+        return x
+        """,
+    )
+    result = fixed({"net.py": code + TRAIN}, RULE)["net.py"]
+    assert (
+        "        for layer in self.layers:\n"
+        "            # bounded\n"
+        "            layer.weight.clamp_(-self.bound, self.bound)\n"
+        "\n"
+        "    def forward(self, x):\n"
+        "        for layer in self.layers:\n"
+        "            x = torch.relu(layer(x))\n"
+        "        return x\n"
+    ) in result
+    (finding,) = analyse({"net.py": code + TRAIN}, RULE)
+    assert finding.fix is not None
+    assert finding.fix.contract.projection is not None
+    assert finding.fix.contract.projection.statements == (
+        "for layer in self.layers:\n    layer.weight.data.clamp_(-self.bound, self.bound)",
+    )
+
+
+@pytest.mark.parametrize("exit_", ["break", "continue", "return x"])
+def test_loop_that_may_be_left_early_is_reported_only(exit_: str) -> None:
+    code = module(
+        "self.layers = nn.ModuleList([nn.Linear(n, n) for _ in range(2)])",
+        f"""
+        for layer in self.layers:
+            if x.sum() > 0:
+                {exit_}
+            layer.weight.data.clamp_(-1, 1)
+            x = torch.relu(layer(x))
+        return x
+        """,
+    )
+    unchanged(RULE, code + TRAIN, findings=1)

@@ -183,11 +183,9 @@ class TestTexts:
         assert list(sent["overlay"]["before"]) == [f"{tmp_path}/link/net.py"]
         assert sent["contract"]["subjects"][0]["path"] == f"{tmp_path}/link/net.py"
 
-    def test_a_statement_is_dedented(self, tmp_path: Path) -> None:
-        data = b"class Net:\n    def f(self):\n        if x:\n            self.clip()\n"
-        region = Region(tmp_path / "net.py", data.index(b"if x"), len(data))
-        projection = Projection(tmp_path / "net.py", "Net", (region,))
-        sent = request(tmp_path, data, (), projection=projection)["contract"]["projection"]
+    def test_the_authors_statements_are_sent_as_they_are(self, tmp_path: Path) -> None:
+        projection = Projection(tmp_path / "net.py", "Net", ("if x:\n    self.clip()",))
+        sent = request(tmp_path, b"", (), projection=projection)["contract"]["projection"]
         assert sent["statements"] == ["if x:\n    self.clip()"]
         assert sent["method"] == "project_parameters"
         assert sent["exact"] is True

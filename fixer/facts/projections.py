@@ -38,12 +38,26 @@ _SELF_ITERATORS = frozenset(
 
 
 @dataclass(frozen=True)
+class Frame:
+    """A guard on configuration, or a loop over parts of the module, that also holds other statements."""
+
+    statement: ast.If | ast.For
+    truth: bool = True
+    """Which way the test of an `if` turned out."""
+
+    @property
+    def head(self) -> ast.expr:
+        """The test, or what is iterated."""
+        return self.statement.test if isinstance(self.statement, ast.If) else self.statement.iter
+
+
+@dataclass(frozen=True)
 class Unit:
     """A statement of a method that does nothing but project parameters, with what it needs around it."""
 
     statement: ast.stmt
-    guards: tuple[tuple[ast.expr, bool], ...]
-    """Tests on configuration around it that stay behind, outermost first, and which way each turned out."""
+    frames: tuple[Frame, ...]
+    """What is around it and stays behind, outermost first."""
 
 
 @dataclass(frozen=True)
@@ -238,19 +252,16 @@ class _Method:
 
     def calling(self, call: ast.Expr, helper: Projecting) -> Projecting:
         """A helper's projections seen from the method that calls it."""
-        guards = []
+        frames = []
         obstacle = helper.obstacle
         child: ast.AST = call
         for ancestor in self._around(call):
             if isinstance(ancestor, ast.If) and self._independent(ancestor.test):
-                guards.append((ancestor.test, child in ancestor.body))
-            elif not (
-                isinstance(ancestor, ast.With)
-                and all(turns_grad_off(self.file, item.context_expr, self.project) for item in ancestor.items)
-            ):
+                frames.append(Frame(ancestor, child in ancestor.body))
+            elif not (isinstance(ancestor, ast.With) and self._only_turns_grad_off(ancestor)):
                 obstacle = obstacle or f"line {call.lineno} calls it under a condition or in a loop"
             child = ancestor
-        unit = Unit(call, tuple(reversed(guards)))
+        unit = Unit(call, tuple(reversed(frames)))
         first = {(dotted(update.parameter) or ""): call.lineno for update, _ in helper.updates}
         obstacle = obstacle or self._obstacle((unit,), [])
         return replace(
@@ -385,18 +396,28 @@ class _Method:
 
     # What moves
 
-    def _units(self, body: list[ast.stmt], guards: tuple[tuple[ast.expr, bool], ...]) -> Iterator[Unit]:
+    def _units(self, body: list[ast.stmt], frames: tuple[Frame, ...]) -> Iterator[Unit]:
         for statement in body:
             if self._movable(statement):
-                yield Unit(statement, guards)
+                yield Unit(statement, frames)
             elif isinstance(statement, (ast.With, ast.AsyncWith)):
                 if all(
                     turns_grad_off(self.file, item.context_expr, self.project) for item in statement.items
                 ):
-                    yield from self._units(statement.body, guards)
+                    yield from self._units(statement.body, frames)
             elif isinstance(statement, ast.If) and self._independent(statement.test):
-                yield from self._units(statement.body, (*guards, (statement.test, True)))
-                yield from self._units(statement.orelse, (*guards, (statement.test, False)))
+                yield from self._units(statement.body, (*frames, Frame(statement)))
+                yield from self._units(statement.orelse, (*frames, Frame(statement, truth=False)))
+            elif isinstance(statement, ast.For) and self._is_plain_loop(statement):
+                yield from self._units(statement.body, (*frames, Frame(statement)))
+
+    def _only_turns_grad_off(self, statement: ast.With | ast.AsyncWith) -> bool:
+        return all(turns_grad_off(self.file, item.context_expr, self.project) for item in statement.items)
+
+    def _is_plain_loop(self, loop: ast.For) -> bool:
+        """Whether a loop goes over parts of the module, all of them, each time."""
+        leaves = any(isinstance(node, (ast.Break, ast.Continue, ast.Return)) for node in ast.walk(loop))
+        return not loop.orelse and not leaves and self._independent(loop.iter) and not _trains(loop)
 
     def _movable(self, statement: ast.stmt) -> bool:
         """Whether a statement consists of projections (and what supports them) alone."""
@@ -406,9 +427,8 @@ class _Method:
         match statement:
             case ast.Assign() | ast.AugAssign() | ast.Expr() if statement in self.natures:
                 return True
-            case ast.With(items=items, body=body):
-                grad_off = all(turns_grad_off(self.file, item.context_expr, self.project) for item in items)
-                return grad_off and all(map(self._only_projects, body))
+            case ast.With(body=body):
+                return self._only_turns_grad_off(statement) and all(map(self._only_projects, body))
             case ast.If(test=test, body=body, orelse=orelse):
                 return self._independent(test) and all(map(self._only_projects, [*body, *orelse]))
             case ast.For(target=target, iter=iterated, body=body, orelse=orelse):
@@ -452,7 +472,7 @@ class _Method:
         """Assignments outside the units that bind names which the units read, in order."""
         needed: set[str] = set()
         inside = [unit.statement for unit in units]
-        waiting: list[ast.AST] = [*inside, *(test for unit in units for test, _ in unit.guards)]
+        waiting: list[ast.AST] = [*inside, *(frame.head for unit in units for frame in unit.frames)]
         held = {node for statement in inside for node in ast.walk(statement)}
         while waiting:
             for node in ast.walk(waiting.pop()):

@@ -24,12 +24,10 @@ class Moved:
     def lines(self) -> list[str]:
         """The new lines; the old ones are deleted on the way."""
         lines: list[str] = []
-        parts: list[Unit | ast.Assign] = [*self.method.units, *self.method.support]
-        parts.sort(key=lambda part: (part.statement if isinstance(part, Unit) else part).lineno)
-        for part in parts:
+        for part in self._parts():
             if isinstance(part, Unit):
                 self.editor.delete(part.statement, comments=True)
-                lines += self._guarded(part)
+                lines += self._framed(part, self._statement(part.statement))
             else:
                 lines += self._statement(part)
                 if not self._needed_elsewhere(part):
@@ -51,11 +49,27 @@ class Moved:
             for node in ast.walk(scope)
         )
 
-    def _guarded(self, unit: Unit) -> list[str]:
-        lines = self._statement(unit.statement)
-        for test, truth in reversed(unit.guards):
-            text = self.source.segment(test)
-            head = f"if {text}:" if truth else f"if not ({text}):"
+    def original(self) -> list[str]:
+        """The author's own statements, each as text without indentation, in the frames around it."""
+        return ["\n".join(self._verbatim(part)) for part in self._parts()]
+
+    def _parts(self) -> list[Unit | ast.Assign]:
+        parts: list[Unit | ast.Assign] = [*self.method.units, *self.method.support]
+        return sorted(parts, key=lambda part: (part.statement if isinstance(part, Unit) else part).lineno)
+
+    def _verbatim(self, part: Unit | ast.Assign) -> list[str]:
+        if not isinstance(part, Unit):
+            return self._dedented(self.source.segment(part), part)
+        return self._framed(part, self._dedented(self.source.segment(part.statement), part.statement))
+
+    def _framed(self, unit: Unit, lines: list[str]) -> list[str]:
+        """Lines within the guards and loops that stay behind around a unit."""
+        for frame in reversed(unit.frames):
+            text = self.source.segment(frame.head)
+            if isinstance(frame.statement, ast.For):
+                head = f"for {self.source.segment(frame.statement.target)} in {text}:"
+            else:
+                head = f"if {text}:" if frame.truth else f"if not ({text}):"
             lines = [head, *self._indented(lines)]
         return lines
 

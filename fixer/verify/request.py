@@ -61,7 +61,7 @@ def encode(job: Job, settings: VerifySettings, root: Path) -> dict[str, Any]:
             "changed_lines": changed_lines(job),
             "subjects": [{**asdict(item), "path": _absolute(item.path)} for item in contract.subjects],
             "parameter": contract.parameter,
-            "projection": _projection(contract.projection, before),
+            "projection": _projection(contract.projection),
             "wiring": [_wiring(item, before, after) for item in contract.wiring],
         },
         "steps": settings.steps,
@@ -142,7 +142,7 @@ def _symptom_lines(region: Region | None, before: _Side, after: _Side) -> dict[s
     return {"path": _absolute(region.path), "before": before.lines(region), "after": after.lines(region)}
 
 
-def _projection(projection: Projection | None, before: _Side) -> dict[str, Any] | None:
+def _projection(projection: Projection | None) -> dict[str, Any] | None:
     if projection is None:
         return None
     return {
@@ -150,7 +150,7 @@ def _projection(projection: Projection | None, before: _Side) -> dict[str, Any] 
         "class_name": projection.class_name,
         "method": projection.method,
         "exact": projection.exact,
-        "statements": [before.text(region) for region in projection.statements],
+        "statements": list(projection.statements),
     }
 
 
