@@ -542,8 +542,8 @@ def test_helper_called_from_forward_is_called_after_the_step_instead() -> None:
     )
     result = fixed({"net.py": code + TRAIN}, RULE)["net.py"]
     assert (
-        '        """Keep the constrained parameters in range; runs after every optimizer step."""\n        self.clip()\n'
-        in result
+        '        """Keep the constrained parameters in range; runs after every optimizer step."""\n'
+        "        self.clip()\n" in result
     )
     assert "    def forward(self, x):\n        return x * self.w\n" in result
 
