@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class File:
     """A parsed file of the tree; everything is computed when first asked for."""
 
     source: Source
+    _within: dict[ast.AST, list[ast.AST]] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -73,6 +74,12 @@ class File:
                     found[child] = node
                     waiting.append(child)
         return found
+
+    def within(self, node: ast.AST) -> list[ast.AST]:
+        """Every node below and including `node`, in the order of `ast.walk`; remembered."""
+        if node not in self._within:
+            self._within[node] = list(ast.walk(node))
+        return self._within[node]
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around `node`, innermost first."""

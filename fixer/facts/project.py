@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from fixer.facts.file import File, Function, Import, decorator_name, dotted, met
 from fixer.facts.kinds import ABSENT, UNKNOWN, Answer, Kind, Symbol, join
 from fixer.facts.torch_facts import EXTERNAL_MODULES, canonical
 from fixer.source import Source, SourceError
+
+_WORD = re.compile(rb"[\w\x80-\xff]+")
 
 Slots = dict[str, Kind]
 """What each attribute of an object holds."""
@@ -68,7 +71,7 @@ class Project:
     _partial: dict[Symbol, Partial] = field(default_factory=dict)
     _inherited: dict[Symbol, tuple[Slots, Partial]] = field(default_factory=dict)
     _keeping: dict[Function, bool] = field(default_factory=dict)
-    _mentioning: dict[tuple[bytes, ...], list[Path]] = field(default_factory=dict)
+    _tokens: dict[bytes, set[int]] = field(default_factory=dict)
     _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
     _running: list[_Running] = field(default_factory=list)
     """What is being computed, outermost first."""
@@ -90,20 +93,35 @@ class Project:
         return self._files[path]
 
     def mentioning(self, *tokens: bytes) -> Iterator[File]:
-        """The valid files whose bytes hold every one of `tokens`, in path order."""
-        if tokens not in self._mentioning:
-            holding = self._with_data
-            for token in tokens:
-                holding = [(path, data) for path, data in holding if token in data]
-            self._mentioning[tokens] = [path for path, _ in holding]
-        for path in self._mentioning[tokens]:
-            file = self.file(path)
+        """The valid files whose bytes hold every one of `tokens`, names as whole words, in path order."""
+        positions = set.intersection(*(self._holding(token) for token in tokens))
+        for position in sorted(positions):
+            file = self.file(self._paths[position])
             if file is not None:
                 yield file
 
+    def _holding(self, token: bytes) -> set[int]:
+        """The positions in `_paths` of the files that hold a token."""
+        if token not in self._tokens:
+            if not _WORD.fullmatch(token):
+                found = {at for at, path in enumerate(self._paths) if token in self.sources[path].data}
+            else:
+                found = self._words.get(token, set())
+            self._tokens[token] = found
+        return self._tokens[token]
+
     @cached_property
-    def _with_data(self) -> list[tuple[Path, bytes]]:
-        return [(path, self.sources[path].data) for path in sorted(self.sources)]
+    def _paths(self) -> list[Path]:
+        return sorted(self.sources)
+
+    @cached_property
+    def _words(self) -> dict[bytes, set[int]]:
+        """Where each word of the tree stands: thousands of questions ask for one."""
+        words: dict[bytes, set[int]] = {}
+        for position, path in enumerate(self._paths):
+            for word in set(_WORD.findall(self.sources[path].data)):
+                words.setdefault(word, set()).add(position)
+        return words
 
     @cached_property
     def _by_last_part(self) -> dict[str, list[tuple[tuple[str, ...], Path]]]:

@@ -146,7 +146,7 @@ def _join_writes(project: Project, cls: Class, function: Function, slots: Slots)
     if own is None:
         return
     missing = ABSENT if project.has_known_bases(cls) else UNKNOWN
-    for node in ast.walk(function):
+    for node in cls.file.within(function):
         if isinstance(node, ast.Call):
             _join_call(node, own, slots, missing)
         elif isinstance(node, ast.Delete):
