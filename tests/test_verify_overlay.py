@@ -322,8 +322,10 @@ def test_the_worker_is_written_for_old_interpreters(path: Path) -> None:
 
 
 def runtime_subscripts(node: ast.AST) -> list[ast.Subscript]:
-    """Subscripts of built-in classes outside annotations, which nobody evaluates."""
+    """Subscripts of built-in classes where something evaluates them: outside annotations and type checking."""
     found: list[ast.Subscript] = []
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return found
     for field, value in ast.iter_fields(node):
         if field in {"annotation", "returns"}:
             continue
