@@ -322,7 +322,7 @@ def test_the_worker_is_written_for_old_interpreters(path: Path) -> None:
 
 
 def runtime_subscripts(node: ast.AST) -> list[ast.Subscript]:
-    """Subscripts of built-in classes where something evaluates them: outside annotations and type checking."""
+    """Subscripts of built-in classes that something evaluates: not in annotations, not for type checkers."""
     found: list[ast.Subscript] = []
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return found
