@@ -451,6 +451,15 @@ class FromKeywords(nn.Module):
         return self.fc(batch["x"])
 
 
+class HandsOn(nn.Module):
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+        self.linear = nn.Linear(*args, **kwargs)
+
+    def forward(self, x):
+        return self.linear(x).relu()
+
+
 class Positional(nn.Module):
     def __init__(self, d_model, max_len=500):
         super().__init__()

@@ -319,6 +319,22 @@ def test_values_that_are_not_finite_are_avoided() -> None:
     assert call(build(Logarithm, recipe), *make_inputs(recipe, 0)).isfinite().all()
 
 
+def test_inputs_that_are_changed_in_place_are_no_leaves() -> None:
+    class InPlace(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.fc = nn.Linear(width, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x /= 255
+            return self.fc(x)
+
+    recipe = synthesize(InPlace, {})
+    args, kwargs = make_inputs(recipe, 0)
+    assert not args[0].requires_grad
+    assert call(build(InPlace, recipe), args, kwargs).requires_grad
+
+
 Pair = namedtuple("Pair", "left right")
 
 

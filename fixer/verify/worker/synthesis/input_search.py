@@ -110,7 +110,18 @@ class InputSearch:
             yield from ({**best, name: found[rank]} for name, found in guesses.items() if rank < len(found))
 
     def _attempt(self, target: Any, state: State) -> Attempt:
-        maker = specs.Maker(0, leaves=True)
+        """Call the target; once an input turns out to be changed in place, without gradients for inputs."""
+        first = self._attempt_with(target, state, self._draft.leaves)
+        if first.failure is None or not self._draft.leaves or "a leaf Variable" not in first.failure.message:
+            return first
+        second = self._attempt_with(target, state, leaves=False)
+        if second.failure is not None and "a leaf Variable" in second.failure.message:
+            return first
+        self._draft = replace(self._draft, leaves=False)
+        return second
+
+    def _attempt_with(self, target: Any, state: State, leaves: bool) -> Attempt:
+        maker = specs.Maker(0, leaves=leaves)
 
         def run() -> Any:
             args, kwargs = self._arranged(state).make(maker)

@@ -133,6 +133,11 @@ def is_width(name: str) -> bool:
     return integer(name) == WIDTH
 
 
+def is_size(name: str) -> bool:
+    """Whether the name surely speaks of a number of something."""
+    return kind_of(name) == "int" and integer(name) != UNKNOWN
+
+
 def floating(name: str) -> float:
     """Return a number between 0 and 1 for the name."""
     return float(_first(_FLOATS, name, 0.5))

@@ -92,6 +92,8 @@ class Failure(NamedTuple):
     def is_hopeless(self) -> bool:
         """Whether no arguments can help: the code names what is not there, or breaks autograd's rules."""
         broken = isinstance(self.error, (NameError, ImportError, SyntaxError))
+        if isinstance(self.error, UnboundLocalError):  # another argument may take another branch
+            return False
         return broken or _INHERENT.search(self.message) is not None
 
     @property

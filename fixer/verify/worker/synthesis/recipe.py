@@ -57,6 +57,8 @@ class Recipe:
     """Where it comes from: ``synthesised``, ``the user's harness``, ``example_input_array``..."""
     factory: dict[str, str] | None = None
     on_cpu: bool = False
+    leaves: bool = True
+    """Whether floating inputs require gradients: not where the code changes its inputs in place."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON."""
@@ -117,8 +119,9 @@ def build(cls: type, recipe: Recipe, maker: specs.Maker | None = None) -> Any:
 def make_inputs(
     recipe: Recipe, seed: int, dtype: torch.dtype | None = None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Draw the inputs of a recipe: the same seed gives the same values; floating tensors are leaves.
+    """Draw the inputs of a recipe: the same seed gives the same values.
 
+    Floating tensors are leaves that require gradients, unless the code changes its inputs in place.
     `dtype` converts the floating ones, and the modules among the arguments.
     """
     with probing.quiet(), probing.seeded(seed):
@@ -127,7 +130,7 @@ def make_inputs(
             return tuple(_leaf(item, dtype) for item in args), {
                 key: _leaf(item, dtype) for key, item in kwargs.items()
             }
-        return recipe.inputs.make(specs.Maker(seed, dtype, leaves=True))
+        return recipe.inputs.make(specs.Maker(seed, dtype, leaves=recipe.leaves))
 
 
 def call(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -144,6 +144,14 @@ def _within(frame: Frame) -> Callable[..., Any]:
     return types.FunctionType(_within.__code__, frame.outer)
 
 
+def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """What ``**kwargs`` hands on to another constructor lacks an argument."""
+    match = re.search(r"missing \d+ required .*?arguments?: (.*)", failure.message)
+    wanted = re.findall(r"'(\w+)'", match[1]) if match and plan.takes_any_name else []
+    if wanted:
+        yield {**state, **{name: of_kind(names.kind_of(name), name, plan.context)[0] for name in wanted}}
+
+
 def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
     """The class gives this argument to its base itself, or does not know it."""
     match = re.search(r"got (?:multiple values for|an unexpected keyword) argument '(\w+)'", failure.message)
@@ -355,6 +363,7 @@ def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[St
 
 
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
+    _missing_argument,
     _missing_entry,
     _not_taken,
     _too_large,

@@ -216,7 +216,7 @@ def _asked(callee: Any, place: int | str, name: str, context: Context) -> Iterat
             yield from _torch_slot(required, name, context)
         else:
             found = itertools.islice(context.deeper().evidence(required, target), 3)
-            yield from (_renamed(spec, name) for spec in found)
+            yield from (_renamed(spec, name) for spec in found if not _contradicts(spec, name))
 
 
 def _torch_slot(parameter: inspect.Parameter, name: str, context: Context) -> Iterator[Spec]:
@@ -230,11 +230,15 @@ def _torch_slot(parameter: inspect.Parameter, name: str, context: Context) -> It
         yield specs.literal(names.integer(name))
 
 
+def _contradicts(spec: Spec, name: str) -> bool:
+    """Whether a guess is a class or an object where the name speaks of a size (``default(x, dim)``)."""
+    return names.is_size(name) and spec["kind"] in ("name", "helper", "new")
+
+
 def _renamed(spec: Spec, name: str) -> Spec:
     """Return an integer for this name, which knows sizes better than the name that the callee gives it."""
     is_integer = spec["kind"] == "literal" and type(spec["value"]) is int
-    known = names.kind_of(name) == "int" and names.integer(name) != names.UNKNOWN
-    return specs.literal(names.integer(name)) if is_integer and known else spec
+    return specs.literal(names.integer(name)) if is_integer and names.is_size(name) else spec
 
 
 def _callee(call: ast.Call, function: Callable[..., Any]) -> Any:
