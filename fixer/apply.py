@@ -21,7 +21,7 @@ from fixer.source import SourceError
 from fixer.write import write_all
 
 ROUNDS = 10
-"""Rules that still find something to fix after as many rounds fight each other."""
+"""Rules whose findings do not become fewer in as many rounds fight each other."""
 
 
 def survey(
@@ -66,9 +66,10 @@ def plan(
     current, analysis = sources, first
     written: list[Outcome] = []
     rounds: list[Round] = []
+    fewest, idle = len(first.findings), 0
     while True:
         now = work.round(current, analysis)
-        if not now.accepted or len(rounds) == ROUNDS:
+        if not now.accepted or idle == ROUNDS:
             break
         for ruling in now.accepted:
             candidate = ruling.candidate
@@ -76,6 +77,8 @@ def plan(
             written.append(replace(fixed, round=len(rounds)))
         rounds.append(now)
         current, analysis = now.sources, now.analysis
+        idle = 0 if len(analysis.findings) < fewest else idle + 1
+        fewest = min(fewest, len(analysis.findings))
     errors = dict.fromkeys(error for done in [first, *(r.analysis for r in rounds)] for error in done.errors)
     result = Plan(
         originals=sources,

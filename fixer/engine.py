@@ -32,23 +32,38 @@ class Analysis:
     """How many files were looked at, those that the prefilter settled included."""
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One analysis with what it was of."""
+
+    project: Project
+    targets: frozenset[Path]
+    analysis: Analysis
+
+
 class Engine:
-    """Applies rules to trees; remembers nothing between them but the rules."""
+    """Applies rules to trees; remembers the files and findings of the last one, as rounds change little."""
 
     def __init__(self, rules: Sequence[Rule], select: Callable[[Path, str], bool] | None = None) -> None:
         """`select(path, code)` says whether a rule is on for a file; without it every rule is."""
         self.rules = rules
         self._select = select
+        self._last: _Run | None = None
 
     def analyse(self, sources: Mapping[Path, Source], targets: Collection[Path]) -> Analysis:
         """Findings in `targets`; the other sources answer questions across files."""
-        project = Project(sources)
+        last, wanted_paths = self._last, frozenset(targets)
+        if last and last.targets == wanted_paths and last.project.sources == sources:
+            return last.analysis
+        project = Project(sources, last.project.files_in(sources) if last else {})
         findings: list[Finding] = []
         errors: list[FileError] = []
-        for path in sorted(targets):
+        for path in sorted(wanted_paths):
             self._file(project, sources[path], findings, errors)
         findings.sort(key=lambda finding: (finding.path, finding.start, finding.code, finding.end))
-        return Analysis(tuple(findings), tuple(errors), len(targets))
+        analysis = Analysis(tuple(findings), tuple(errors), len(wanted_paths))
+        self._last = _Run(project, wanted_paths, analysis)
+        return analysis
 
     def _file(
         self, project: Project, source: Source, findings: list[Finding], errors: list[FileError]

@@ -141,6 +141,28 @@ def test_rule_that_never_ends_is_named(tmp_path: Path) -> None:
     assert [outcome.finding.code for outcome in result.written] == ["AAA001"]
 
 
+def test_rounds_go_on_while_findings_become_fewer(tmp_path: Path) -> None:
+    """Fixes that insert at one place take turns: more of them than rounds without progress are allowed."""
+    sources = tree(tmp_path, net="".join(f"bad{number} = 1\n" for number in range(25)), train="x = 1\n")
+    rules = [
+        Word(
+            "AAA001",
+            rf"bad{number}\b",
+            "good",
+            elsewhere=lambda _, line=f"y = {number}\n": hook(tmp_path, line),
+        )
+        for number in range(25)
+    ]
+    result = plan(Words(tuple(rules)), sources, [tmp_path / "net.py"], OFF)
+    assert text(result, tmp_path / "net.py") == "good = 1\n" * 25
+    assert text(result, tmp_path / "train.py").count("y = ") == 25
+    assert (result.errors, result.remaining, len(result.rounds)) == ((), (), 25)
+
+
+def hook(folder: Path, line: str) -> EditSet:
+    return EditSet({folder / "train.py": (Edit(0, 0, line),)})
+
+
 # Something is written
 
 

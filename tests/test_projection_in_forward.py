@@ -708,3 +708,40 @@ def test_loop_that_may_be_left_early_is_reported_only(exit_: str) -> None:
         """,
     )
     unchanged(RULE, code + TRAIN, findings=1)
+
+
+def test_optimizer_of_an_unknown_model_that_cannot_name_the_class() -> None:
+    """Each folder has its own scripts: what is not importable in one of them is not hooked there."""
+    tree = {
+        "gates/net.py": """\
+            import torch
+            from torch import nn
+
+
+            class Gate(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.w = nn.Parameter(torch.rand(3))
+
+                def forward(self, x):
+                    self.w.data.clamp_(0, 1)
+                    return x * self.w
+
+
+            gate = Gate()
+            optimizer = torch.optim.Adam(gate.parameters())
+            """,
+        "other/train.py": """\
+            import torch
+
+
+            def train(model):
+                optimizer = torch.optim.Adam(model.parameters())
+                return optimizer
+            """,
+    }
+    (finding,) = analyse(tree, ProjectionInForward)
+    assert finding.fix
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert [path.name for path in finding.fix.edits.files] == ["net.py"]
+    assert "an optimizer in train.py may take its parameters too" in (finding.help or "")

@@ -509,6 +509,16 @@ def test_class_in_a_file_that_cannot_be_imported() -> None:
         referred("", "my-model.py", **{"my-model": GATE})
 
 
+def test_class_of_a_file_beside_the_own_folder() -> None:
+    """Python finds what lies below the folder of a script, not what lies below another."""
+    path = NET.parent.parent / "other" / "gate.py"
+    project = Project({path: Source(path, GATE.encode()), NET: Source(NET, b"import os\n")})
+    file = project.file(NET)
+    assert file
+    with pytest.raises(CannotRewriteError, match=r"nothing shows how net\.py could import gate\.py"):
+        Editor(file, project).reference_to(Symbol("Gate", path))
+
+
 def test_class_of_the_file_itself() -> None:
     assert referred("class A:\n    class Gate: ...\n", "net.py", "A.Gate")[0] == "A.Gate"
 

@@ -92,6 +92,11 @@ class Project:
             self._files[path] = file
         return self._files[path]
 
+    def files_in(self, sources: Mapping[Path, Source]) -> dict[Path, File | None]:
+        """What is known of the files that `sources` holds unchanged, for another project to start from."""
+        known = {path: file for path, file in self._files.items() if path in self.sources}
+        return {path: file for path, file in known.items() if sources.get(path) == self.sources[path]}
+
     def mentioning(self, *tokens: bytes) -> Iterator[File]:
         """The valid files whose bytes hold every one of `tokens`, names as whole words, in path order."""
         positions = set.intersection(*(self._holding(token) for token in tokens))

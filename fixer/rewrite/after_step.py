@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from fixer.contract import Region, Wiring
 from fixer.facts.file import File, Function
@@ -20,7 +21,7 @@ from fixer.facts.optimizers import (
 )
 from fixer.facts.project import Class, Project
 from fixer.rewrite.editor import Editor, Rewrite
-from fixer.rewrite.layout import CannotRewriteError
+from fixer.rewrite.layout import CannotImportError, CannotRewriteError
 
 
 class AfterStep:
@@ -41,12 +42,7 @@ class AfterStep:
 
         A method that may never be called would drop the constraint.
         """
-        found = [
-            (answer, self._construction(built, model))
-            for built in constructions(self.project)
-            for model in dict.fromkeys(owning(self.project, m, self.cls, self.paths) for m in built.models)
-            if (answer := self._holds(model, built.file)) is not Answer.NO
-        ]
+        found = list(self._constructions())
         if not found:
             found = [
                 (Answer.YES, self._step(step, model))
@@ -58,6 +54,22 @@ class AfterStep:
             certainly = " certainly" if found else ""
             raise CannotRewriteError(f"no optimizer in this tree{certainly} takes its parameters")
         return [wiring for _, wiring in found]
+
+    def _constructions(self) -> Iterator[tuple[Answer, Wiring]]:
+        """The optimizers that take the parameters, or may take them."""
+        for built in constructions(self.project):
+            for model in dict.fromkeys(owning(self.project, m, self.cls, self.paths) for m in built.models):
+                answer = self._holds(model, built.file)
+                if answer is Answer.NO:
+                    continue
+                try:
+                    yield answer, self._construction(built, model)
+                except CannotImportError:
+                    if answer is Answer.YES:
+                        raise
+                    self.cautions.append(
+                        f"an optimizer in {built.file.path.name} may take its parameters too"
+                    )
 
     def _holds(self, model: Model, file: File) -> Answer:
         return holds(self.project, model, self.cls, self.paths, file)

@@ -30,6 +30,10 @@ class CannotRewriteError(Exception):
     """A fix cannot be written into this file; the message says what is in the way."""
 
 
+class CannotImportError(CannotRewriteError):
+    """A file has no way to name a definition of the tree."""
+
+
 @dataclass(frozen=True)
 class _Place:
     """A statement's line in the concrete syntax."""

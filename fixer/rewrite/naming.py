@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fixer.facts.file import File, Function, Import
 from fixer.facts.kinds import Symbol
 from fixer.facts.project import Project
-from fixer.rewrite.layout import CannotRewriteError
+from fixer.rewrite.layout import CannotImportError, CannotRewriteError
 
 
 class Reference(NamedTuple):
@@ -52,10 +52,13 @@ def of_symbol(project: Project, file: File, symbol: Symbol) -> Reference:
                 return Reference(name)
     top = symbol.name.split(".")[0]
     if top in _own_names(file) or top in file.imports:
-        raise CannotRewriteError(f"the name `{top}` means something else in {file.path.name}")
+        raise CannotImportError(f"the name `{top}` means something else in {file.path.name}")
     module = _module_name(project, file, symbol.path)
-    if not all(part.isidentifier() for part in module.lstrip(".").split(".") if part):
-        raise CannotRewriteError(f"{symbol.path.name} cannot be imported under the name `{module}`")
+    name = module.lstrip(".")
+    if not all(part.isidentifier() for part in name.split(".") if part):
+        raise CannotImportError(f"{symbol.path.name} cannot be imported under the name `{module}`")
+    if project.module_path(file.path, Import(name, len(module) - len(name))) != symbol.path:
+        raise CannotImportError(f"`{module}` would be another module in {file.path.name}")
     return Reference(symbol.name, f"from {module} import {top}")
 
 
@@ -111,6 +114,8 @@ def _module_name(project: Project, file: File, path: Path) -> str:
     top = path.parent
     while top / "__init__.py" in project.sources:
         top = top.parent
+    if not file.path.is_relative_to(top):
+        raise CannotImportError(f"nothing shows how {file.path.name} could import {path.name}")
     return _dotted_below(top, path)
 
 
