@@ -14,8 +14,8 @@ from torch import nn
 from fixer.contract import Verdict
 from fixer.verify import HarnessConfig, Verifier, VerifySettings
 from fixer.verify.worker.compare import compare
+from fixer.verify.worker.constraint import Constraint
 from fixer.verify.worker.observe import Recorder, digest, packed, shared_names, unpacked
-from fixer.verify.worker.oracles import Constraint
 from fixer.verify.worker.reference import Reference
 from fixer.verify.worker.tracing import Tracer, missed, required
 from fixer.verify.worker.wiring import Region, WiringError
@@ -154,10 +154,10 @@ def test_shared_names() -> None:
     ],
 )
 def test_replaying_a_construction(code: str, model: str, optimizer: str) -> None:
-    wiring = {"path": "train.py", "model": model, "optimizer": optimizer}
+    wiring = {"path": "train.py", "model": model, "optimizer": optimizer, "after": code}
     net = nn.Linear(2, 2)
     scope: dict[str, Any] = {"torch": torch, "opts": {}}
-    built = Region(wiring, code, scope, stand_in=False).build(net)
+    built = Region(wiring, "after", scope, stand_in=False).build(net)
     assert [id(p) for g in built.param_groups for p in g["params"]] == [id(p) for p in net.parameters()]
 
 
@@ -165,15 +165,16 @@ def test_replaying_a_construction(code: str, model: str, optimizer: str) -> None
     "code", ["a = torch.optim.SGD(net.parameters(), lr)\nb = torch.optim.SGD(net.parameters(), lr)", "x = 1"]
 )
 def test_a_construction_that_leaves_no_clear_optimizer(code: str) -> None:
-    wiring = {"path": "train.py", "model": "net", "optimizer": "missing"}
+    wiring = {"path": "train.py", "model": "net", "optimizer": "missing", "after": code}
     with pytest.raises(WiringError, match="optimizers, not one"):
-        Region(wiring, code, {"torch": torch}, stand_in=False).build(nn.Linear(2, 2))
+        Region(wiring, "after", {"torch": torch}, stand_in=False).build(nn.Linear(2, 2))
 
 
 def test_a_step_that_steps_nothing() -> None:
-    wiring = {"path": "train.py", "model": "net", "optimizer": "opt"}
+    wiring = {"path": "train.py", "model": "net", "optimizer": "opt", "after": "pass"}
     net = nn.Linear(2, 2)
-    step = Region(wiring, "pass", {}, stand_in=False).stepper(net, torch.optim.SGD(net.parameters(), lr=1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1)
+    step = Region(wiring, "after", {}, stand_in=False).stepper(net, optimizer, lambda: None)
     with pytest.raises(WiringError, match="does not step"):
         step()
 

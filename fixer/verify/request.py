@@ -165,6 +165,7 @@ def _wiring(wiring: Wiring, before: _Side, after: _Side) -> dict[str, Any]:
         "function": wiring.function,
         "before": before.text(wiring.region),
         "after": after.text(wiring.region),
+        "lines": {"before": before.lines(wiring.region), "after": after.lines(wiring.region)},
     }
 
 

@@ -33,6 +33,11 @@ class Run:
         """Whether the loss has a graph to send gradients through."""
         return self.loss is not None and self.loss.requires_grad
 
+    def backward(self) -> None:
+        """Send gradients back from the loss."""
+        assert self.loss is not None
+        self.loss.backward()  # type: ignore[no-untyped-call]
+
 
 @dataclass
 class Bench:
@@ -42,6 +47,7 @@ class Bench:
     recipe: Any
     seed: int
     dtype: torch.dtype | None = None
+    device: str = "cpu"
     reference: Reference | None = None
 
     def build(self, seed: int = 0) -> nn.Module:
@@ -49,12 +55,17 @@ class Bench:
         reseed(self.seed + seed)
         with default_dtype(self.dtype):
             module: nn.Module = synthesis.build(self.cls, self.recipe)
-        return module if self.dtype is None else module.to(self.dtype)
+        if self.dtype is not None:
+            module = converted(module, self.dtype)
+        return module if self.device == "cpu" else module.to(self.device)
 
     def inputs(self, seed: int, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
         """The positional and keyword arguments that belong to `seed`."""
-        args, kwargs = synthesis.make_inputs(self.recipe, self.seed + seed, dtype=dtype or self.dtype)
-        return args, kwargs
+        wide = dtype or self.dtype
+        fed: tuple[Any, Any] = synthesis.make_inputs(self.recipe, self.seed + seed, dtype=wide)
+        as_complex = None if wide is None else complex_of(wide)
+        placed: tuple[Any, Any] = _placed(fed, self.device, as_complex)
+        return placed
 
     def run(self, module: nn.Module, inputs: tuple[Any, Any], seed: int) -> Run:
         """Call the model with the generators seeded."""
@@ -69,12 +80,51 @@ class Bench:
             finally:
                 self.reference.returned()
         outputs = synthesis.flatten_tensors(returned)
-        fed = synthesis.flatten_tensors([list(args), dict(kwargs)])
-        return Run(fed, outputs, projected_loss(outputs, LOSS_SEED))
+        return Run(flattened(inputs), outputs, projected_loss(outputs, LOSS_SEED))
 
     def call(self, module: nn.Module, seed: int, dtype: torch.dtype | None = None) -> Run:
         """Call the model on the inputs that belong to `seed`."""
         return self.run(module, self.inputs(seed, dtype), seed)
+
+
+def flattened(inputs: tuple[Any, Any]) -> Named:
+    """The tensors among arguments, with their paths."""
+    args, kwargs = inputs
+    found: Named = synthesis.flatten_tensors([list(args), dict(kwargs)])
+    return found
+
+
+def complex_of(dtype: torch.dtype) -> torch.dtype:
+    """The complex numbers that are as precise as `dtype`."""
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
+def converted(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Change the precision of a model in place; `Module.to` would drop imaginary parts."""
+
+    def convert(tensor: Tensor) -> Tensor:
+        if tensor.is_complex():
+            return tensor.to(complex_of(dtype))
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    module._apply(convert)  # type: ignore[no-untyped-call]
+    return module
+
+
+def _placed(value: Any, device: str, as_complex: torch.dtype | None) -> Any:
+    """The same arguments on a device, complex tensors as precise as asked for; leaves stay leaves."""
+    if isinstance(value, Tensor):
+        dtype = as_complex if as_complex is not None and value.is_complex() else value.dtype
+        if value.device.type == device and value.dtype == dtype:
+            return value
+        return value.detach().to(device, dtype).requires_grad_(value.requires_grad)
+    if isinstance(value, nn.Module):
+        return value if device == "cpu" else value.to(device)
+    if type(value) in (tuple, list):
+        return type(value)(_placed(item, device, as_complex) for item in value)
+    if type(value) is dict:
+        return {key: _placed(item, device, as_complex) for key, item in value.items()}
+    return value
 
 
 @contextmanager
@@ -99,9 +149,9 @@ def disturbed_registration(scale: float, seed: int) -> Iterator[None]:
     generator = torch.Generator().manual_seed(seed)
 
     def register(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        if param is not None and param.is_floating_point() and param.device.type == "cpu":
+        if param is not None and _has_values(param):
             noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
-            param.data.add_(noise.to(param.dtype), alpha=scale)
+            param.data.add_(noise.to(param.device, param.dtype), alpha=scale)
         original(self, name, param)
 
     nn.Module.register_parameter = register  # type: ignore[method-assign]
@@ -111,37 +161,10 @@ def disturbed_registration(scale: float, seed: int) -> Iterator[None]:
         nn.Module.register_parameter = original  # type: ignore[method-assign]
 
 
-def redrawn(module: nn.Module, seed: int, scales: dict[str, float]) -> dict[str, Tensor]:
-    """A checkpoint for `module` in which no parameter is zero or constant.
-
-    The parameters named in `scales` get values of that size, so that a constraint on them has work to do.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    checkpoint = {
-        name: value.detach().clone()
-        for name, value in module.state_dict().items()
-        if isinstance(value, Tensor)
-    }
-    drawn: dict[int, Tensor] = {}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
-        if name not in checkpoint or not parameter.is_floating_point():
-            continue
-        if id(parameter) not in drawn:
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            value = parameter.detach().to("cpu", torch.float64)
-            if name in scales:
-                value = noise * scales[name]
-            else:
-                spread = float(value.std(unbiased=False).clamp(0.1, 1.0)) if value.numel() else 0.1
-                value = value + noise * spread
-            drawn[id(parameter)] = value.to(parameter.dtype)
-        checkpoint[name] = drawn[id(parameter)].clone()
-    return checkpoint
-
-
-def load_checkpoint(module: nn.Module, checkpoint: dict[str, Tensor]) -> None:
-    """Load through `load_state_dict`, entries that are no tensors taken from the module itself."""
-    module.load_state_dict({**module.state_dict(), **checkpoint})
+def _has_values(param: Any) -> bool:
+    if nn.parameter.is_lazy(param) or param.device.type == "meta":
+        return False
+    return bool(param.is_floating_point() or param.is_complex())
 
 
 def gradients(named: Named) -> list[Any]:

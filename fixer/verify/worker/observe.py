@@ -7,7 +7,12 @@ large to keep, or ``{"works": bool}`` for abilities that a fix may add but not t
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
+import json
+import math
+import random
+import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,9 +38,13 @@ class Recorder:
         self._room = KEPT_BYTES
         self._exact = exact
 
-    def note(self, check: str, detail: str, value: Any) -> None:
-        """Add one entry; a tensor is copied, so that later changes do not reach it."""
-        self.entries.append((check, detail, self._kept(value) if isinstance(value, Tensor) else value))
+    def note(self, check: str, detail: str, value: Any, whole: bool = False) -> None:
+        """Add one entry; a tensor is copied, so that later changes do not reach it.
+
+        One that has to be there as a `whole` is kept whatever its size.
+        """
+        kept = self._kept(value, whole) if isinstance(value, Tensor) else value
+        self.entries.append((check, detail, kept))
 
     def note_all(self, check: str, what: str, tensors: Iterable[tuple[str, Tensor | None]]) -> None:
         """Add one entry for each named tensor; None stays None."""
@@ -59,13 +68,13 @@ class Recorder:
         count, self._room = mark
         del self.entries[count:]
 
-    def _kept(self, tensor: Tensor) -> Any:
+    def _kept(self, tensor: Tensor, whole: bool) -> Any:
         plain = tensor.detach()
         if plain.layout != torch.strided:
             plain = plain.to_dense()
         plain = plain.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
         size = plain.numel() * plain.element_size()
-        if size > max(self._room, _SMALL):
+        if size > max(self._room, _SMALL) and not whole:
             # Digests of tensors that differ in their last bits have nothing in common; samples do.
             return digest(plain) if self._exact else plain.flatten()[:: 1 + plain.numel() // _SAMPLE].clone()
         self._room -= size
@@ -85,21 +94,20 @@ def packed(entries: list[Entry]) -> dict[str, Any]:
             filled[dtype] = filled.get(dtype, 0) + value.numel()
         else:
             rows.append([check, detail, value])
-    return {"rows": rows, "flat": {dtype: torch.cat(tensors) for dtype, tensors in flat.items()}}
+    # One string: torch's unpickler, which runs nothing of what it reads, takes its time with lists.
+    return {"rows": json.dumps(rows), "flat": {dtype: torch.cat(tensors) for dtype, tensors in flat.items()}}
 
 
 def unpacked(saved: dict[str, Any]) -> list[Entry]:
     """What `packed` packed."""
     entries: list[Entry] = []
-    for check, detail, *rest in saved["rows"]:
+    for check, detail, *rest in json.loads(saved["rows"]):
         if len(rest) == 1:
             entries.append((check, detail, rest[0]))
         else:
             dtype, start, shape = rest
-            size = 1
-            for length in shape:
-                size *= length
-            entries.append((check, detail, saved["flat"][dtype][start : start + size].view(shape)))
+            flat = saved["flat"][dtype]
+            entries.append((check, detail, flat[start : start + math.prod(shape)].view(shape)))
     return entries
 
 
@@ -131,11 +139,10 @@ def first_line(error: BaseException) -> str:
 
 def reseed(seed: int) -> None:
     """Seed every generator that a model is likely to use."""
-    import random
-    import sys
-
     random.seed(seed)
     torch.default_generator.manual_seed(seed)  # `torch.manual_seed` takes ten times as long: accelerators
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed % 2**32)
@@ -184,13 +191,18 @@ def shared_names(named: Sequence[tuple[str, Tensor]]) -> list[list[str]]:
 
 def projected_loss(outputs: Named, seed: int) -> Tensor | None:
     """A fixed random projection of every floating-point output: a plain sum would hide errors that cancel."""
-    generator = torch.Generator().manual_seed(seed)
     total: Tensor | None = None
-    for _, output in outputs:
+    for index, (_, output) in enumerate(outputs):
         if output.layout != torch.strided or not (output.is_floating_point() or output.is_complex()):
             continue
         real = torch.view_as_real(output) if output.is_complex() else output
-        weights = torch.randn(real.shape, generator=generator, dtype=torch.float64)
+        real = real.float() if real.dtype in (torch.float16, torch.bfloat16) else real  # sums overflow there
+        weights = _weights(real.shape, seed + index)
         term = (real * weights.to(device=real.device, dtype=real.dtype)).sum() / max(1, real.numel()) ** 0.5
         total = term if total is None else total + term
     return total
+
+
+@functools.lru_cache(maxsize=16)
+def _weights(shape: torch.Size, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

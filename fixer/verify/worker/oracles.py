@@ -1,16 +1,15 @@
-"""Oracles that need no reference program: finite differences, and the author's own constraint."""
+"""The oracle that needs no reference program: finite differences."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from .bench import Bench, Run
+from .bench import Bench, Run, complex_of, converted, flattened
 from .frames import Message
 from .observe import first_line, parameters, restore, state
 
@@ -28,23 +27,23 @@ _PRECISIONS = (
 )
 
 
-def directional(bench: Bench) -> Message:
-    """Compare reverse mode with finite differences along random directions.
+def directional(bench: Bench, start: dict[str, Tensor] | None = None) -> Message:
+    """Compare reverse mode with finite differences along random directions, from `start` if it is given.
 
     The answer says whether it `ran` (else the `reason`) and in which precision, whether the two agree, both
     slopes, and where the model stops gradients on purpose.
     """
     answers = []
     for precision in _PRECISIONS:
-        answers.append(_asked(bench, precision))
+        answers.append(_asked(bench, precision, start))
         if answers[-1]["ran"]:
             return answers[-1]
     return {"ran": False, "reason": "; ".join(answer["reason"] for answer in answers)}
 
 
-def _asked(bench: Bench, precision: _Precision) -> Message:
+def _asked(bench: Bench, precision: _Precision, start: dict[str, Tensor] | None) -> Message:
     try:
-        return _Oracle(bench, precision).ask()
+        return _Oracle(bench, precision, start).ask()
     except Exception as error:  # whatever the target's code raises here is a reason, not a failure
         reason = f"{_name(precision)}: {type(error).__name__}: {first_line(error)}"
         return {"ran": False, "reason": reason}
@@ -57,11 +56,13 @@ def _name(precision: _Precision) -> str:
 class _Oracle:
     """One instance of the model, in one precision."""
 
-    def __init__(self, bench: Bench, precision: _Precision) -> None:
+    def __init__(self, bench: Bench, precision: _Precision, start: dict[str, Tensor] | None) -> None:
         self._bench = bench
         self._precision = precision
         self._dtype = precision.dtype
-        self._module = bench.build().to(precision.dtype)
+        self._module = converted(bench.build(), precision.dtype)
+        if start is not None:
+            restore(self._module, start)
 
     def ask(self, points: int = 4) -> Message:
         """Try several points: a difference at one may be a kink (a ReLU at zero)."""
@@ -108,17 +109,17 @@ class _Oracle:
         jitter = torch.Generator().manual_seed(7_001 + point)
         with torch.no_grad():
             for _, parameter in parameters(self._module):
-                if point and parameter.dtype == self._dtype:
+                if point and parameter.dtype in self._dtypes:
                     parameter.mul_(1 + 0.05 * _random_like(parameter, jitter))
         here = state(self._module)
         fed = self._bench.inputs(point, self._dtype)
+        leaves = self._leaves([tensor for _, tensor in parameters(self._module) + flattened(fed)])
+        start = [leaf.detach().clone() for leaf in leaves]  # before the call, which may change them
         run = self._bench.run(self._module, fed, point)
-        leaves = self._leaves([tensor for _, tensor in parameters(self._module) + run.inputs])
-        start = [leaf.detach().clone() for leaf in leaves]
         assert run.loss is not None
         slopes: Sequence[Tensor | None] = torch.autograd.grad(run.loss, leaves, allow_unused=True)
         directions = [_random_like(leaf, jitter) * max(1e-3, _size(leaf)) for leaf in leaves]
-        terms = [g * d for g, d in zip(slopes, directions) if g is not None]
+        terms = [(g.conj() * d).real for g, d in zip(slopes, directions) if g is not None]
         slope = sum(float(term.sum()) for term in terms)
         size = sum(float(term.abs().sum()) for term in terms)
 
@@ -143,17 +144,21 @@ class _Oracle:
         return best
 
     def _leaves(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        unique = {id(t): t for t in tensors if t.requires_grad and t.is_leaf and t.dtype == self._dtype}
+        unique = {id(t): t for t in tensors if t.requires_grad and t.is_leaf and t.dtype in self._dtypes}
         return list(unique.values())
+
+    @property
+    def _dtypes(self) -> tuple[torch.dtype, torch.dtype]:
+        return self._dtype, complex_of(self._dtype)
 
 
 def _random_like(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype).to(tensor.device)
 
 
 def _size(tensor: Tensor) -> float:
     """The root mean square of a tensor's entries."""
-    return float(tensor.detach().square().mean().sqrt()) if tensor.numel() else 0.0
+    return float(tensor.detach().abs().square().mean().sqrt()) if tensor.numel() else 0.0
 
 
 def _stops(run: Run, cuts: list[str]) -> list[str]:
@@ -190,57 +195,3 @@ class _Cuts(TorchFunctionMode):
 
 _DATA: Any = Tensor.data  # a property of the class
 _CUTTING = {Tensor.detach: "detach", Tensor.detach_: "detach_", _DATA.__get__: "data"}
-
-
-class Constraint:
-    """The author's original statements, turned into something that can be run on any instance."""
-
-    def __init__(self, statements: Sequence[str], namespace: dict[str, Any], path: str) -> None:
-        tree = ast.parse("\n".join(text.rstrip() for text in statements))
-        tree = ast.fix_missing_locations(_Assignments().visit(tree))
-        self._code = compile(tree, f"<constraint of {path}>", "exec")
-        self._namespace = namespace
-
-    def apply(self, module: nn.Module) -> None:
-        """Run the statements with `self` bound to `module`."""
-        with torch.no_grad():
-            exec(self._code, {**self._namespace, "self": module, _ASSIGN: assign})
-
-
-_ASSIGN = "__fixer_assign__"
-
-
-class _Assignments(ast.NodeTransformer):
-    """Turns ``owner.name = value`` into a call of `assign`.
-
-    An assignment to a parameter raises, and one to its `data` changes its storage: either way the constraint
-    itself is the value, and that is what has to be copied.
-    """
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        target = node.targets[0]
-        if len(node.targets) != 1 or not isinstance(target, ast.Attribute):
-            return node
-        call = ast.Call(
-            func=ast.Name(id=_ASSIGN, ctx=ast.Load()),
-            args=[target.value, ast.Constant(value=target.attr), node.value],
-            keywords=[],
-        )
-        return ast.copy_location(ast.Expr(value=call), node)
-
-
-def assign(owner: Any, name: str, value: Any) -> None:
-    """Set an attribute; a tensor meant for a parameter is copied into it."""
-    current = owner if name == "data" and isinstance(owner, Tensor) else getattr(owner, name, None)
-    if (
-        isinstance(current, nn.Parameter)
-        and isinstance(value, Tensor)
-        and not isinstance(value, nn.Parameter)
-    ):
-        if current.shape != value.shape:
-            raise ValueError(
-                f"the value for {name} has shape {tuple(value.shape)}, not {tuple(current.shape)}"
-            )
-        current.data.copy_(value.detach())
-    else:
-        setattr(owner, name, value)

@@ -17,7 +17,9 @@ _BROKEN = {
     "SyntaxError",
     "UnboundLocalError",
 }
-_INHERENT = ("cannot assign", "leaf Variable", "modified by an inplace operation", "retain_grad")
+IN_PLACE = "modified by an inplace operation"
+_INHERENT = ("cannot assign", "leaf Variable", IN_PLACE, "retain_grad")
+_OF_THE_PROJECTION = {"data", "no_grad"}
 
 
 def require_symptom(contract: Message, before: Side, after: Side) -> str:
@@ -132,16 +134,18 @@ def require_oracle(contract: Message, after: Side, meant: bool) -> None:
         raise Unverified("nothing in the output of the fixed model depends on a parameter")
     if not oracle["ran"] and facts["trainable"]:
         raise Unverified(f"gradients could not be checked: {oracle['reason']}")
-    learning = [name for name in facts["reached"] if not name.startswith("input ")]
     for trajectory in facts["trajectories"]:
-        if learning and trajectory["steps"] and not trajectory["moved"]:
+        if trajectory["pulled"] and not trajectory["moved"]:
             raise Refuted(
-                "no parameter moves although gradients reach them",
-                {"check": trajectory["optimizer"], "before": learning, "after": []},
+                "no parameter moves although gradients pull at them",
+                {"check": trajectory["optimizer"], "before": trajectory["pulled"], "after": []},
             )
 
 
 def _require_gradient_symptom(contract: Message, before: Side, after: Side) -> str:
+    errors = before.facts["errors"]
+    if contract["projection"] is not None and errors and all(IN_PLACE in e["message"] for e in errors):
+        return _require_in_place_symptom(contract, before)
     _require_run(before)
     _require_reached_symptom(contract, before)
     if "loop" in before.facts:
@@ -154,10 +158,24 @@ def _require_gradient_symptom(contract: Message, before: Side, after: Side) -> s
     if gained:
         return f"no gradient reached {', '.join(gained)}"
     if oracle["ran"] and not oracle["agrees"]:
+        others = set(oracle["stops"]) - _OF_THE_PROJECTION
+        if others and contract["projection"] is not None:
+            stop = min(others)
+            raise Unverified(f"whether the gradient is wrong cannot be told: the model stops some ({stop})")
         return (
             f"the gradient was {oracle['autograd']:.6g} where finite differences say {oracle['numeric']:.6g}"
         )
     raise Unverified("the original's gradients are right in this run")
+
+
+def _require_in_place_symptom(contract: Message, before: Side) -> str:
+    """Backward raises, after the finding's own lines have changed a parameter that was used before."""
+    _require_reached_symptom(contract, before)
+    if not before.facts["bumped"]:
+        raise Unverified("backward raises in the original, but not because of the finding's lines")
+    error = before.facts["errors"][0]
+    changed = ", ".join(before.facts["bumped"])
+    return f"backward raises {error['type']} once {changed} has been changed in place: {error['message']}"
 
 
 def _require_stuck_parameter(contract: Message, before: Side, after: Side) -> str:

@@ -199,3 +199,40 @@ def _attempt(node: ast.stmt) -> ast.stmt:
     )
     attempt = ast.Try(body=[node], handlers=[handler], orelse=[], finalbody=[])
     return ast.copy_location(attempt, node)
+
+
+def preparing(tree: ast.Module, line: int, wanted: set[str], bound: set[str]) -> tuple[ast.Module, set[str]]:
+    """The statements of the function around a line, ahead of it, that compute the names wanted there.
+
+    None of them binds a name in `bound`, and each may fail. Also answers which names they read.
+    """
+    ahead = list(_ahead(tree.body, line))
+    chosen: list[ast.stmt] = []
+    names = set(wanted)
+    for node in reversed(ahead):
+        if not _binds(node) & bound and (_prepares(node, names) or _fills(node, names)):
+            chosen.insert(0, node)
+            names |= _reads(node)
+    module = ast.Module(body=[_attempt(node) for node in chosen], type_ignores=[])
+    return ast.fix_missing_locations(module), names - wanted
+
+
+def _ahead(body: Iterable[ast.stmt], line: int) -> Iterator[ast.stmt]:
+    """The statements that run before a line: those of its function, or of the module outside of any."""
+    for node in body:
+        if node.lineno >= line:
+            return
+        if (node.end_lineno or node.lineno) < line:
+            if not isinstance(node, _Definition):
+                yield node
+            continue
+        blocks = [getattr(node, name, ()) for name in ("body", "orelse", "finalbody")]
+        inner = (statement for block in blocks for statement in block)
+        yield from _ahead(inner, line)
+
+
+def _fills(node: ast.stmt, needed: set[str]) -> bool:
+    """Whether a loop adds to a needed list: ``for p in ..: params.append(p)``."""
+    statements = [part for part in _running_parts(node) if isinstance(part, ast.stmt)]
+    trains = any(isinstance(p, ast.Attribute) and p.attr in _TRAINING_METHODS for p in _running_parts(node))
+    return isinstance(node, ast.For) and not trains and any(_prepares(part, needed) for part in statements)

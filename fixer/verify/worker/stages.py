@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,21 +15,23 @@ from torch import nn
 
 from . import overlay, synthesis
 from .bench import Bench
+from .constraint import CONSTRAINT, author_constraint, held
 from .frames import Message
 from .hints import hints_for, resolve, with_models
-from .models import CONSTRAINT, ModelRecord, author_constraint
-from .observe import Recorder, error_facts, packed, parameters, reseed, restore
+from .models import ModelRecord
+from .observe import Recorder, error_facts, packed, reseed, unpacked
 from .reference import Reference
 from .scripts import Loop, cut_short, note_value
 from .tracing import Tracer
-from .watch import ParameterWatch, rejected_value
+from .watch import ParameterWatch, VersionWatch, rejected_value
 
 
 def record(job: Message, payload: Message) -> Message:
     """Run one subject on one side and write down what it does.
 
     The payload names the side, the subject, the recipe (None: find one), the settings that both sides share,
-    the parts to run, the wirings to replay, and the file to write. Answers what the judge needs beside it.
+    the parts to run, the wirings to replay, the updates of the other side that the author's statements are to
+    be run on, and the file to write. Answers what the judge needs beside it.
     """
     side = payload["side"]
     recorder = Recorder(_is_exact(job))
@@ -39,13 +42,13 @@ def record(job: Message, payload: Message) -> Message:
         "rejected": [],
         "settings": payload["settings"] or {},
     }
-    watch = _watch(job, side)
-    tracer = Tracer(job["contract"]["changed_lines"][side], watch)
+    watch, versions = _watch(job, side), _versions(job, side)
+    tracer = Tracer(job["contract"]["changed_lines"][side], [w for w in (watch, versions) if w is not None])
     is_model = payload["subject"]["class_name"] and not payload["subject"]["function"]
     with tracer:
         prepared = _prepared(job, payload, facts, _model if is_model else _call)
     tracer.forget()  # what ran while arguments were tried out proves nothing
-    if prepared is not None and payload["parts"] != ["recipe"]:
+    if prepared is not None:
         with tracer:
             (_record_model if is_model else _record_call)(job, payload, prepared, recorder, facts)
     facts["executed"] = tracer.executed()
@@ -53,8 +56,10 @@ def record(job: Message, payload: Message) -> Message:
         error.setdefault("cause", next((e for e in tracer.raised if _tells(error, e)), None))
     seen = watch.seen if watch is not None else []
     facts["watched"] = [{name: value for name, value in one.items() if name != "value"} for one in seen]
+    facts["bumped"] = sorted(versions.bumped) if versions is not None else []
     saved = {
         "entries": packed(recorder.entries),
+        "constraint": facts.pop("held", None),
         "rejected": facts.pop("rejected"),
         "watched": [one["value"] for one in seen],
     }
@@ -62,23 +67,7 @@ def record(job: Message, payload: Message) -> Message:
     return facts
 
 
-def constraint(job: Message, payload: Message) -> Message:
-    """Execute the author's own statements on the raw parameters that the other side saw after each update."""
-    module = _bench(job, payload, payload["recipe"]).build()
-    author = author_constraint(job)
-    recorder = Recorder(_is_exact(job))
-    raw = torch.load(payload["updates"], weights_only=True)["raw"]
-    for entry in raw:
-        instance = module.get_submodule(entry["instance"])
-        restore(instance, entry["state"])
-        author.apply(instance)
-        for name, parameter in parameters(instance):
-            recorder.note(CONSTRAINT, f"{entry['where']} {name}", parameter)
-    torch.save(packed(recorder.entries), payload["file"])
-    return {"updates": len(raw)}
-
-
-STAGES: dict[str, Callable[[Message, Message], Message]] = {"record": record, "constraint": constraint}
+STAGES: dict[str, Callable[[Message, Message], Message]] = {"record": record}
 
 
 def _prepared(job: Message, payload: Message, facts: Message, prepare: Callable[..., Any]) -> Any:
@@ -116,9 +105,20 @@ def _record_model(job: Message, payload: Message, bench: Bench, recorder: Record
     ran = ModelRecord(job, payload, bench, recorder, facts)
     with _reference(payload) as bench.reference:
         ran.phases()
-    if ran.raw:
+    if ran.updates is not None:
         facts["updates"] = f"updates-{payload['file']}"
-        torch.save({"raw": ran.raw, "entries": packed(ran.constraint.entries)}, facts["updates"])
+        saved = {"raw": packed(ran.updates.raw.entries), "settled": packed(ran.updates.settled.entries)}
+        torch.save(saved, facts["updates"])
+    if payload["updates"] is not None:
+        with _phase(facts, CONSTRAINT):
+            _hold(job["contract"]["projection"], payload["updates"], bench, facts)
+
+
+def _hold(projection: Message, updates: str, bench: Bench, facts: Message) -> None:
+    """Run the author's own statements on the raw parameters that the other side saw after each update."""
+    raw = unpacked(torch.load(updates, weights_only=True)["raw"])
+    author = author_constraint(projection)
+    facts["held"] = packed(held(bench.build(), author, raw, bench.dtype is None).entries)
 
 
 def _record_call(
@@ -138,10 +138,12 @@ def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:
     cls = resolve(subject["path"], subject["class_name"])
     if recipe is None:
         hints = hints_for(job, payload["side"], subject["path"], subject["class_name"])
-        found = synthesis.synthesize(cls, hints, job["budget"] / 4)
+        found = synthesis.synthesize(cls, hints, payload["search"])
     else:
         found = synthesis.Recipe.from_json(recipe)
-    return Bench(cls, found, job["seed"], None if _is_exact(job) else torch.float64)
+    if job["device"] != "cpu":
+        found = replace(found, on_cpu=False)
+    return Bench(cls, found, job["seed"], None if _is_exact(job) else torch.float64, job["device"])
 
 
 def _is_exact(job: Message) -> bool:
@@ -164,7 +166,7 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
         cls = resolve(subject["path"], owner)
         hints = hints_for(job, side, subject["path"], owner)
         find = synthesis.synthesize if issubclass(cls, nn.Module) else synthesis.arguments_for
-        made = synthesis.Recipe.from_json(known["owner"]) if known else find(cls, hints, job["budget"] / 4)
+        made = synthesis.Recipe.from_json(known["owner"]) if known else find(cls, hints, payload["search"])
         recipes["owner"] = made.to_json()
         function = getattr(synthesis.build(cls, made), name)
     else:
@@ -174,7 +176,7 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
     else:
         hints = hints_for(job, side, subject["path"], subject["function"])
         tried = with_models(cut_short(function), subject["path"], name)
-        recipe = synthesis.arguments_for(tried, hints, job["budget"] / 4)
+        recipe = synthesis.arguments_for(tried, hints, payload["search"])
     payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
 
@@ -184,6 +186,9 @@ def _reference(payload: Message) -> Iterator[Reference | None]:
     """Run what is inside as its author meant it, if that is asked for."""
     if payload["reference"] is None:
         yield None
+    elif payload["reference"] == "kept":  # what autograd has saved stays what it was
+        with torch.autograd.graph.allow_mutation_on_saved_tensors():
+            yield None
     else:
         with Reference(payload["reference"]) as reference:
             yield reference
@@ -205,6 +210,14 @@ def _tells(error: Message, raised: Message) -> bool:
     """Whether an error passes on the words of one that the target's own lines raised."""
     words = f"{raised['type']}: {raised['message'][:80]}"
     return words in error["message"]
+
+
+def _versions(job: Message, side: str) -> VersionWatch | None:
+    contract = job["contract"]
+    lines = contract["symptom_lines"]
+    if contract["symptom"] != "gradient" or lines is None or lines[side] is None:
+        return None
+    return VersionWatch(lines["path"], lines[side])
 
 
 def _watch(job: Message, side: str) -> ParameterWatch | None:

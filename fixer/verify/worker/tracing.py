@@ -14,7 +14,7 @@ from .observe import first_line
 if TYPE_CHECKING:
     Range = tuple[int, int]
     Reach = list[Range]
-    from .watch import ParameterWatch
+    from .watch import Watch
 
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
@@ -25,12 +25,12 @@ class Tracer:
     Lines of module and class bodies run at import whatever the harness does, so they prove nothing.
     """
 
-    def __init__(self, paths: Iterable[str], watcher: ParameterWatch | None = None) -> None:
+    def __init__(self, paths: Iterable[str], watchers: Sequence[Watch] = ()) -> None:
         self.lines: dict[str, set[int]] = {os.path.realpath(path): set() for path in paths}
         self.raised: list[Message] = []
         """Each exception that passed through the files, with the innermost of their frames."""
         self._known: dict[str, set[int] | None] = {}
-        self._watcher = watcher
+        self._watchers = watchers
 
     def __enter__(self) -> Tracer:
         self._previous = sys.gettrace()
@@ -41,11 +41,11 @@ class Tracer:
         sys.settrace(self._previous)
 
     def forget(self) -> None:
-        """Drop the lines seen so far, and what the watcher saw; not what was raised."""
+        """Drop the lines seen so far, and what the watchers saw; not what was raised."""
         for lines in self.lines.values():
             lines.clear()
-        if self._watcher is not None:
-            self._watcher.forget()
+        for watcher in self._watchers:
+            watcher.forget()
 
     def executed(self) -> dict[str, list[int]]:
         """The lines seen, as plain data."""
@@ -59,15 +59,16 @@ class Tracer:
         if seen is None:
             return None
         in_function = bool(frame.f_code.co_flags & _OPTIMIZED)
-        watcher = self._watcher
+        watchers = self._watchers
 
         def local(frame: Any, event: str, value: Any) -> Any:
             if event == "line" and in_function:
                 seen.add(frame.f_lineno)
             if event == "exception" and in_function:
                 self._note_raised(frame, value)
-            if watcher is not None and event in ("line", "return"):
-                watcher(frame, event)
+            if event in ("line", "return"):
+                for watcher in watchers:
+                    watcher(frame, event)
             return local
 
         return local

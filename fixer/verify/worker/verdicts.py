@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +42,8 @@ class Side:
         """For each error, the value that a module refused as a parameter."""
         self.watched: list[Tensor | None] = saved["watched"]
         """The watched expression's value, each time its lines had run."""
+        self.constraint: list[Entry] | None = saved["constraint"] and unpacked(saved["constraint"])
+        """What the author's statements make of the other side's updates, if that was asked for."""
 
     def error(self, *phases: str) -> Message | None:
         """The first error of one of the phases; without phases, the first at all."""
@@ -51,12 +53,45 @@ class Side:
                 return found
         return None
 
+    @property
+    def failed(self) -> set[str]:
+        """The phases that raised."""
+        return {error["phase"] for error in self.facts["errors"]}
+
     def executed(self, path: str) -> list[int]:
         """The lines of a changed file that ran inside functions."""
         lines: list[int] = self.facts["executed"].get(os.path.realpath(path), [])
         return lines
 
 
+class Target(NamedTuple):
+    """One thing to run, and the wirings to replay on it."""
+
+    subject: Message
+    wirings: list[int]
+    stand_in: bool
+    """Whether it only stands for the wired model, whose class is unknown or does not build."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model to be built and called, not a function or a script."""
+        return bool(self.subject["class_name"]) and not self.subject["function"]
+
+    @property
+    def name(self) -> str:
+        """What it is called in words."""
+        parts = [part for part in (self.subject["class_name"], self.subject["function"]) if part]
+        return ".".join(parts) or str(self.subject["path"])
+
+
 def told(error: Message) -> str:
     """An error of the target in one line."""
     return f"{error['phase']}: {error['type']}: {error['message']}"
+
+
+def shown(difference: Message) -> str:
+    """A difference between two records in one line."""
+    where = f"{difference['check']}: {difference['where']}"
+    if "max_abs" in difference:
+        return f"{where} differs by {difference['max_abs']:.3g} (relative {difference['max_rel']:.3g})"
+    return f"{where} was {difference['before']}, is {difference['after']}"

@@ -13,22 +13,13 @@ from torch import Tensor, nn
 _SEEN_AT_MOST = 20
 
 
-class ParameterWatch:
-    """Looks at `expression` whenever the watched lines are entered and left."""
+class Watch:
+    """Is told when some lines of a file are entered and left."""
 
-    def __init__(self, expression: str, path: str, lines: Sequence[int]) -> None:
-        self.seen: list[dict[str, Any]] = []
-        """One entry for each time the lines ran: plain facts, and the value as a tensor."""
-        tree = ast.parse(expression.strip(), mode="eval")
-        self._value = compile(tree, "<parameter>", "eval")
-        self._owner: Any = None
-        self._name = ""
-        if isinstance(tree.body, ast.Attribute):
-            self._owner = compile(ast.Expression(body=tree.body.value), "<owner>", "eval")
-            self._name = tree.body.attr
+    def __init__(self, path: str, lines: Sequence[int]) -> None:
         self._path = os.path.realpath(path)
         self._first, self._last = lines[0], lines[-1]
-        self._inside: dict[int, dict[str, Any]] = {}
+        self._inside: dict[int, Any] = {}
         self._real: dict[str, bool] = {}
 
     def __call__(self, frame: Any, event: str) -> None:
@@ -40,16 +31,66 @@ class ParameterWatch:
             return
         inside = event == "line" and self._first <= frame.f_lineno <= self._last
         entered = id(frame) in self._inside
-        if inside and not entered and len(self.seen) < _SEEN_AT_MOST:
+        if inside and not entered:
             self._inside[id(frame)] = self._enter(frame)
         elif entered and not inside:
             self._leave(frame, self._inside.pop(id(frame)))
 
     def forget(self) -> None:
         """Drop what was seen so far."""
+        raise NotImplementedError
+
+    def _enter(self, frame: Any) -> Any:
+        raise NotImplementedError
+
+    def _leave(self, frame: Any, before: Any) -> None:
+        raise NotImplementedError
+
+
+class VersionWatch(Watch):
+    """Which parameters the lines change in place where autograd sees it."""
+
+    def __init__(self, path: str, lines: Sequence[int]) -> None:
+        super().__init__(path, lines)
+        self.bumped: set[str] = set()
+
+    def forget(self) -> None:
+        """Drop what was seen so far."""
+        self.bumped.clear()
+
+    def _enter(self, frame: Any) -> dict[str, int]:
+        owner = frame.f_locals.get("self")
+        if not isinstance(owner, nn.Module):
+            return {}
+        return {name: parameter._version for name, parameter in owner.named_parameters()}
+
+    def _leave(self, frame: Any, before: dict[str, int]) -> None:
+        after = self._enter(frame)
+        self.bumped.update(name for name in before if after.get(name, 0) > before[name])
+
+
+class ParameterWatch(Watch):
+    """Looks at `expression` whenever the watched lines are entered and left."""
+
+    def __init__(self, expression: str, path: str, lines: Sequence[int]) -> None:
+        super().__init__(path, lines)
+        self.seen: list[dict[str, Any]] = []
+        """One entry for each time the lines ran: plain facts, and the value as a tensor."""
+        tree = ast.parse(expression.strip(), mode="eval")
+        self._value = compile(tree, "<parameter>", "eval")
+        self._owner: Any = None
+        self._name = ""
+        if isinstance(tree.body, ast.Attribute):
+            self._owner = compile(ast.Expression(body=tree.body.value), "<owner>", "eval")
+            self._name = tree.body.attr
+
+    def forget(self) -> None:
+        """Drop what was seen so far."""
         self.seen.clear()
 
-    def _enter(self, frame: Any) -> dict[str, Any]:
+    def _enter(self, frame: Any) -> dict[str, Any] | None:
+        if len(self.seen) >= _SEEN_AT_MOST:
+            return None
         current = self._look(frame)
         copies: list[dict[str, Any]] = []
         original = torch.Tensor.copy_
@@ -66,7 +107,9 @@ class ParameterWatch:
             "original": original,
         }
 
-    def _leave(self, frame: Any, before: dict[str, Any]) -> None:
+    def _leave(self, frame: Any, before: dict[str, Any] | None) -> None:
+        if before is None:
+            return
         torch.Tensor.copy_ = before["original"]  # type: ignore[method-assign]
         now = self._look(frame)
         owner = _evaluated(self._owner, frame)

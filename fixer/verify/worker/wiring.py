@@ -15,8 +15,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from . import overlay
+from .slicing import preparing
+
 _RETURNED = "__fixer_returned__"
 _OFF = {"amsgrad", "capturable", "dampening", "differentiable", "foreach", "fused", "maximize", "nesterov"}
+_PAIRS = {"betas": (0.9, 0.999), "etas": (0.5, 1.2), "step_sizes": (1e-6, 50)}
 
 
 class WiringError(Exception):
@@ -31,8 +35,11 @@ class Stub(float):
             raise AttributeError(name)
         return _stub(name)
 
-    def __getitem__(self, _: object) -> Any:
-        return _stub()
+    def __getitem__(self, key: object) -> Any:
+        return _stub(key if isinstance(key, str) else "")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("only the code around the optimizer knows what this is a list of")
 
     def __call__(self, *_: object, **__: object) -> Any:
         """Answer with another number."""
@@ -60,8 +67,8 @@ class Holder(Stub):
         return self.__dict__.get("_result", self.__dict__["_model"])
 
 
-def _stub(name: str = "") -> Stub:
-    return Stub(0.0 if name in _OFF else 0.01)
+def _stub(name: str = "") -> Any:
+    return _PAIRS.get(name, Stub(0.0 if name in _OFF else 0.01))
 
 
 def _holder(model: nn.Module, **attributes: Any) -> Holder:
@@ -73,20 +80,25 @@ def _holder(model: nn.Module, **attributes: Any) -> Holder:
 class Region:
     """The text of one wiring region on one side, ready to be executed."""
 
-    def __init__(self, wiring: dict[str, Any], text: str, globals_: dict[str, Any], stand_in: bool) -> None:
+    def __init__(self, wiring: dict[str, Any], side: str, globals_: dict[str, Any], stand_in: bool) -> None:
         self._wiring = wiring
         self._stand_in = stand_in
         self._globals = globals_
         try:
-            tree = ast.parse(text)
+            tree = ast.parse(wiring[side])
         except SyntaxError as error:
             raise WiringError(f"the optimizer's statement does not parse on its own: {error.msg}") from error
-        self._code = compile(
-            ast.fix_missing_locations(_Returns().visit(tree)), f"<wiring of {wiring['path']}>", "exec"
-        )
         stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        self._free: set[str] = loaded - stored
+        self._free: set[str] = loaded - stored - set(dir(builtins))
+        self._closures = _closures(tree, wiring["optimizer"])
+        self._code = self._compiled(ast.fix_missing_locations(_Returns().visit(tree)))
+        self._prelude, self._prepared = self._preparation(side)
+
+    @property
+    def calls_closure(self) -> bool:
+        """Whether the region's step is given a function that computes the loss."""
+        return bool(self._closures)
 
     def build(self, model: nn.Module) -> Optimizer:
         """Execute a construction; the optimizer that comes out."""
@@ -104,10 +116,13 @@ class Region:
             raise WiringError(f"the replayed statement left {len(candidates)} optimizers, not one")
         return candidates[0]
 
-    def stepper(self, model: nn.Module, optimizer: Optimizer) -> Callable[[], None]:
+    def stepper(
+        self, model: nn.Module, optimizer: Optimizer, closure: Callable[[], Any]
+    ) -> Callable[[], None]:
         """A function that executes a step region with `optimizer` in place."""
         namespace = self._namespace(model)
         _bind(self._wiring["optimizer"], optimizer, model, namespace)
+        namespace.update(dict.fromkeys(self._closures, closure))
         taken: list[int] = []
         optimizer.register_step_post_hook(lambda *_: taken.append(1))
 
@@ -120,14 +135,49 @@ class Region:
         return step
 
     def _namespace(self, model: nn.Module) -> dict[str, Any]:
+        """The globals, the model, what the code before the region prepares, and stubs for the rest."""
         namespace = dict(self._globals)
         _bind(self._wiring["model"], model, model, namespace)
         if self._stand_in and namespace.get("self") is model:
             namespace["self"] = _holder(model)  # the real owner has attributes that the stand-in lacks
-        for name in self._free - set(namespace):
-            if not hasattr(builtins, name):
-                namespace[name] = _stub(name)
+        wanted = self._free | self._prepared
+        for name in wanted - set(namespace):
+            namespace[name] = _stub(name)
+        exec(self._prelude, namespace)
         return namespace
+
+    def _preparation(self, side: str) -> tuple[Any, set[str]]:
+        """The statements before the region that compute what it reads, and the names that they need."""
+        lines = self._wiring.get("lines", {}).get(side)
+        if lines is None:
+            return self._compiled(ast.Module(body=[], type_ignores=[])), set()
+        tree = ast.parse(overlay.source_text(self._wiring["path"]))
+        bound = {*_names(self._wiring["model"]), *_names(self._wiring["optimizer"])}
+        wanted = self._free - bound - set(self._globals)
+        prelude, needed = preparing(tree, lines[0], wanted, bound)
+        return self._compiled(prelude), needed - bound - set(dir(builtins))
+
+    def _compiled(self, tree: ast.Module) -> Any:
+        return compile(tree, f"<wiring of {self._wiring['path']}>", "exec")
+
+
+def _names(expression: str) -> set[str]:
+    tree = ast.parse(expression.strip(), mode="eval")
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _closures(tree: ast.Module, optimizer: str) -> list[str]:
+    """The names that the optimizer's ``step`` is given: functions that compute the loss."""
+    stepped = ast.unparse(ast.parse(optimizer.strip(), mode="eval"))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    given = [
+        value
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "step"
+        if ast.unparse(call.func.value) == stepped
+        for value in [*call.args, *(keyword.value for keyword in call.keywords)]
+    ]
+    return [value.id for value in given if isinstance(value, ast.Name)]
 
 
 def transfer_hooks(source: Optimizer, target: Optimizer) -> None:

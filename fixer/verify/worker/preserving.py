@@ -1,0 +1,113 @@
+"""Proving that a fix preserves what the code does: both sides are recorded and compared."""
+
+from __future__ import annotations
+
+from .compare import Comparison, compare
+from .frames import Message
+from .repair import IN_PLACE
+from .trial import BUILDING, CHECKPOINT, INEXACT, TRAINING, Trial
+from .verdicts import CannotBuild, Refuted, Side, Unverified, shown, told
+
+_HASTE = 0.3
+
+
+def prove_preserves(trial: Trial) -> tuple[str, str]:
+    """The verdict and its reason; raises `Refuted` or `Unverified`."""
+    before, after = _recorded(trial)
+    raised = _raised_in_place(trial, before)
+    if raised is not None:
+        before = trial.stage("before", after, ("trajectories",), reference="kept", updates=_updates(after))
+    trial.describe(before, after)
+    _require_same_errors(trial, before, after)
+    comparison = trial.compare(before, after)
+    if comparison.difference is not None:
+        refute(trial, comparison.difference, before, "kept" if raised else None)
+    _require_substance(trial, before, comparison)
+    trial.require_reached("before", before)
+    trial.require_reached("after", after)
+    trial.add_counts(comparison)
+    if trial.projection is not None:
+        trial.require_constraint(before, after)
+    how = "bit for bit" if trial.tolerance is None else f"within {INEXACT:g} of their size in float64"
+    agree = f"{comparison.counts['tensors']} tensors of {trial.target.name} agree {how}"
+    if raised is None:
+        return "equivalent", agree
+    trial.evidence["reference"] = "the original, with what autograd had saved protected from the projection"
+    return "repaired", f"the original raises {raised['type']}: {raised['message']}; without that {agree}"
+
+
+def _recorded(trial: Trial) -> tuple[Side, Side]:
+    """Both sides, on a recipe that was found for one and is replayed for the other.
+
+    The fixed side comes first, because what it records is needed for the original's constraint; where that
+    leads to errors, the recipe is the original's.
+    """
+    after = trial.stage("after", None, ("trajectories", "oracle"), patience=_HASTE)
+    if trial.blocking(after) is None:
+        before = trial.stage("before", after, ("trajectories",), updates=_updates(after))
+        if _raised_in_place(trial, before) is not None:
+            return before, after
+        if trial.blocking(before) is None and after.failed <= before.failed:
+            return before, after
+    before = trial.stage("before", None, ("trajectories",))
+    error = trial.blocking(before)
+    if error is not None:
+        kind = CannotBuild if error["phase"] == BUILDING else Unverified
+        raise kind(f"the original does not run: {told(error)}")
+    return before, trial.stage("after", before, ("trajectories", "oracle"))
+
+
+def _updates(after: Side) -> str | None:
+    found: str | None = after.facts.get("updates")
+    return found
+
+
+def _raised_in_place(trial: Trial, before: Side) -> Message | None:
+    """The error of an original that only fails because the projection changes what autograd has saved."""
+    errors: list[Message] = before.facts["errors"]
+    if trial.projection is None or not errors or not all(IN_PLACE in error["message"] for error in errors):
+        return None
+    return errors[0]
+
+
+def _require_same_errors(trial: Trial, before: Side, after: Side) -> None:
+    """Refute a fix that raises where the original did not."""
+    for error in after.facts["errors"]:
+        if error["phase"] in before.failed:
+            continue
+        ours = error["type"] in ("HarnessError", "WiringError") or error["phase"] == CHECKPOINT
+        missing = trial.target.stand_in and error["phase"].startswith(TRAINING) and _is_lookup(error)
+        if ours or missing:
+            raise Unverified(f"the fixed code: {told(error)}")
+        raise Refuted(
+            f"the fixed code raises where the original does not: {told(error)}",
+            {"check": error["phase"], "before": "no exception", "after": told(error)},
+        )
+
+
+def refute(trial: Trial, difference: Message, before: Side, reference: str | None) -> None:
+    """A difference counts only if the original agrees with itself."""
+    again = trial.stage("before", before, ("trajectories",), reference=reference)
+    if compare(before.entries, again.entries).difference is not None:
+        raise Unverified("two runs of the original differ, so nothing can be compared")
+    raise Refuted(shown(difference), difference)
+
+
+def _require_substance(trial: Trial, before: Side, comparison: Comparison) -> None:
+    """Two records that agree on nothing prove nothing."""
+    if not comparison.counts["tensors"]:
+        raise Unverified("the run computes nothing that could be compared")
+    if not trial.target.is_model:
+        return
+    if before.facts["trainable"] and not before.facts["reached"]:
+        raise Unverified("every gradient of the original is zero, so nothing can be said about gradients")
+    if not before.facts["finite"]:
+        raise Unverified("every output of the original is empty, infinite or not a number")
+    for error in before.facts["errors"]:
+        if error["phase"] == CHECKPOINT or error["phase"].startswith(TRAINING):
+            raise Unverified(f"the original: {told(error)}")
+
+
+def _is_lookup(error: Message) -> bool:
+    """Whether a name or attribute was missing, as it is where a model is only stood for."""
+    return error["type"] in ("AttributeError", "NameError", "KeyError", "IndexError", "TypeError")

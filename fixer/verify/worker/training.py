@@ -1,0 +1,249 @@
+"""Training a model for some steps under several optimizers, and noting every step."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from . import overlay
+from .bench import Bench, gradients
+from .checkpoint import load_checkpoint
+from .frames import Message
+from .observe import Recorder, buffers, parameters, reseed, state
+from .wiring import Region, first_post_hook, held_parameters, plain_optimizers, transfer_hooks
+
+if TYPE_CHECKING:
+    from .constraint import Updates
+
+    Make = Callable[[Any], Optimizer]
+    Step = Callable[[], Any]
+    Phase = Callable[[str], AbstractContextManager[None]]
+
+_RATES = (0.1, 0.01, 0.001)
+_SECONDS = 1.2
+"""Processor time for all trajectories of one side; slow models take fewer steps."""
+_DIVERGED = 1e12
+_NOTICEABLE = 8
+"""How many units in the last place an update must have to count on it that the parameter moves."""
+
+
+class Training:
+    """The trajectories of one model on one side, from one checkpoint."""
+
+    def __init__(
+        self,
+        job: Message,
+        payload: Message,
+        bench: Bench,
+        recorder: Recorder,
+        updates: Updates | None,
+    ) -> None:
+        self._asked: int = job["steps"]
+        self._wirings: list[Message] = [job["contract"]["wiring"][index] for index in payload["wirings"]]
+        self._stand_in: bool = payload["stand_in"]
+        self._side: str = payload["side"]
+        self._bench = bench
+        self._recorder = recorder
+        self._projects = job["contract"]["projection"] is not None
+        self._updates = updates
+
+    def run(
+        self, checkpoint: dict[str, Tensor], settings: Message, phase: Phase, errors: list[Any]
+    ) -> list[Message]:
+        """Train; the settings say how, or are filled in by the side that comes first.
+
+        What is raised goes to `phase`, which adds it to `errors`.
+        """
+        places: list[Message | None] = [*self._wirings] or [None]
+        if "steps" not in settings:
+            with phase("timing of a step"):
+                settings["steps"] = self._affordable_steps(3 * len(places))
+        if "steps" not in settings:
+            return []
+
+        def trajectory(name: str, make: Make | None, place: Message | None) -> Message:
+            where = "" if place is None else f" at {place['path']}:{place['function'] or 'module level'}"
+            label = f"{name or 'the optimizer as built'}{where}"
+            run = _Trajectory(label, self._bench, self._recorder, self._projects, self._updates)
+            with phase(f"training under {label}"):
+                module = self._bench.build()
+                load_checkpoint(module, checkpoint)
+                module.train()
+                run.run(module, *self._optimizer(module, make, place, run), settings["steps"])
+            return run.facts
+
+        found: list[Message] = []
+        for place in places:
+            found += self._plain(place, settings, trajectory, errors)
+            if place is not None and place["kind"] == "construction":
+                found.append(trajectory("", None, place))
+        return found
+
+    def _plain(
+        self,
+        place: Message | None,
+        settings: Message,
+        trajectory: Callable[..., Message],
+        errors: list[Any],
+    ) -> list[Message]:
+        """The trajectories under the usual optimizers, at the largest rate at which nothing goes wrong."""
+        rates = [settings["rate"]] if "rate" in settings else list(_RATES)
+        for rate in rates:
+            known, mark = len(errors), self._recorder.mark()
+            updates = self._updates.mark() if self._updates is not None else ()
+            trial = [trajectory(name, make, place) for name, make in plain_optimizers(rate).items()]
+            settings["rate"] = rate
+            if rate == rates[-1] or (all(t["finite"] for t in trial) and len(errors) == known):
+                break
+            del errors[known:]
+            self._recorder.rewind(mark)
+            if self._updates is not None:
+                self._updates.rewind(updates)
+        return trial
+
+    def _affordable_steps(self, trajectories: int) -> int:
+        """As many steps as were asked for, fewer if the model is too slow for that."""
+        module = self._bench.build()
+        started = time.process_time()
+        run = self._bench.call(module, 0)
+        if run.trainable:
+            run.backward()
+        notes = Recorder()
+        notes.note_all("", "", parameters(module))
+        notes.note_all("", "", gradients(parameters(module)))
+        seconds = time.process_time() - started
+        return max(2, min(self._asked, int(_SECONDS / trajectories / max(seconds, 1e-6))))
+
+    def _optimizer(
+        self, module: nn.Module, make: Make | None, place: Message | None, run: _Trajectory
+    ) -> tuple[Optimizer, Step, bool]:
+        """The optimizer, how it is stepped, and whether the step calls a closure."""
+        if place is None:
+            assert make is not None
+            optimizer = make(module.parameters())
+            return optimizer, optimizer.step, False
+        region = Region(place, self._side, vars(overlay.load(place["path"])), self._stand_in)
+        if place["kind"] == "step":
+            assert make is not None
+            optimizer = make(module.parameters())
+            return optimizer, region.stepper(module, optimizer, run.closure), region.calls_closure
+        built = region.build(module)
+        run.facts["hooks"] = len(built._optimizer_step_post_hooks)
+        if make is not None:
+            optimizer = make(held_parameters(built))
+            transfer_hooks(built, optimizer)
+            return optimizer, optimizer.step, False
+        if inspect.signature(built.step).parameters["closure"].default is not inspect.Parameter.empty:
+            return built, built.step, False
+        step: Any = built.step
+        return built, lambda: step(run.closure), True
+
+
+class _Trajectory:
+    """One model trained by one optimizer."""
+
+    def __init__(
+        self,
+        label: str,
+        bench: Bench,
+        recorder: Recorder,
+        projects: bool,
+        updates: Updates | None,
+    ) -> None:
+        self.facts: Message = {
+            "optimizer": label,
+            "steps": 0,
+            "losses": [],
+            "finite": True,
+            "binding": 0,
+            "hooks": 0,
+            "moved": [],
+            "pulled": [],
+        }
+        self._label = label
+        self._check = f"training under {label}"
+        self._bench = bench
+        self._recorder = recorder
+        self._projects = projects
+        self._updates = updates
+        self._raw: Any = None
+        self._moved: set[str] = set()
+        self._pulled: set[str] = set()
+        self._evaluations = 0
+
+    def run(
+        self, module: nn.Module, optimizer: Optimizer, step: Step, calls_closure: bool, steps: int
+    ) -> None:
+        """Take so many steps, fewer if the loss diverges."""
+        self._module, self._optimizer = module, optimizer
+        self._start = state(module)
+        first_post_hook(optimizer, self._after_update)
+        for index in range(steps):
+            self._index, self._evaluations = index, 0
+            if not calls_closure:
+                self.closure()
+            reseed(self._bench.seed + 1000 + index)
+            step()
+            self._after_step()
+            if not self.facts["finite"]:
+                break
+        self.facts["moved"], self.facts["pulled"] = sorted(self._moved), sorted(self._pulled)
+
+    def closure(self) -> Tensor:
+        """Compute the loss and the gradients of the current step."""
+        self._optimizer.zero_grad(set_to_none=True)
+        run = self._bench.call(self._module, 100 + self._index)
+        assert run.loss is not None
+        run.backward()
+        again = f", evaluation {self._evaluations + 1}" if self._evaluations else ""
+        self._evaluations += 1
+        detail = f"step {self._index}{again}"
+        self._recorder.note(self._check, f"{detail} loss", run.loss)
+        found = gradients(parameters(self._module))
+        self._recorder.note_all(self._check, f"{detail} gradient of", found)
+        if self._projects:  # the original's are in range only once forward has run
+            self._recorder.note_all(self._check, f"{detail} used", parameters(self._module))
+        loss = float(run.loss.detach())
+        self.facts["losses"].append(loss)
+        self.facts["finite"] &= abs(loss) < _DIVERGED
+        self._note_pull()
+        return run.loss.detach()
+
+    def _note_pull(self) -> None:
+        """Note which parameters have a gradient by which the optimizer must move them."""
+        held = {id(p): group["lr"] for group in self._optimizer.param_groups for p in group["params"]}
+        for name, parameter in parameters(self._module):
+            if name in self._pulled or parameter.grad is None or id(parameter) not in held:
+                continue
+            least = parameter.detach().abs() * torch.finfo(parameter.dtype).eps * _NOTICEABLE
+            if bool((parameter.grad.abs() * float(held[id(parameter)]) > least).any()):
+                self._pulled.add(name)
+
+    def _note_moves(self) -> None:
+        for name, parameter in parameters(self._module):
+            if name not in self._moved and not torch.equal(parameter, self._start[name]):
+                self._moved.add(name)
+
+    def _after_update(self) -> None:
+        """The optimizer has written its update; no other hook has run yet."""
+        self._note_moves()
+        if self._updates is not None:
+            self._raw = self._updates.constrained.states(self._module)
+
+    def _after_step(self) -> None:
+        self.facts["steps"] += 1
+        self._note_moves()
+        if not self._projects:
+            held = parameters(self._module) + buffers(self._module)
+            self._recorder.note_all(self._check, f"step {self._index} result", held)
+        elif self._updates is not None and self._raw is not None:
+            where = f"{self._label}, step {self._index}"
+            self.facts["binding"] += self._updates.note(where, self._raw, self._module)
+            self._raw = None

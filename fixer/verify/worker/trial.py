@@ -1,0 +1,185 @@
+"""What both kinds of proof share: running stages of one target, comparing them, and keeping the evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from .compare import Comparison, compare
+from .constraint import CONSTRAINT
+from .frames import Message
+from .observe import unpacked
+from .tracing import missed, required
+from .verdicts import Refuted, Side, Target, Unverified, told
+
+if TYPE_CHECKING:
+    from .jobs import RunStage
+
+INEXACT = 1e-7
+"""Relative tolerance for projections whose repetition may change the last bits, compared in float64."""
+TRAINING = "training under"
+CHECKPOINT = "choice of a checkpoint"
+BUILDING = "import and synthesis"
+_SIDES = {"before": "the original", "after": "the fixed code"}
+
+
+class Trial:
+    """One target of a contract, run on both sides."""
+
+    def __init__(
+        self, job: Message, run_stage: RunStage, target: Target, evidence: Message, name: str
+    ) -> None:
+        self.contract: Message = job["contract"]
+        self.projection: Message | None = job["contract"]["projection"]
+        self.target = target
+        self.evidence = evidence
+        self._job = job
+        self._run_stage = run_stage
+        self._name = name
+        self._files = 0
+
+    def stage(
+        self,
+        side: str,
+        known: Side | None,
+        parts: tuple[str, ...] = (),
+        *,
+        own_checkpoint: bool = False,
+        reference: str | None = None,
+        updates: str | None = None,
+        patience: float = 1.0,
+    ) -> Side:
+        """Record one side: with the recipe and the checkpoint of a side that is `known`, if there is one.
+
+        `patience` is the part of the usual time that looking for a recipe may take.
+        """
+        self._files += 1
+        file = f"record-{self._name}-{self._files}.pt"
+        payload = {
+            "side": side,
+            "subject": self.target.subject,
+            "stand_in": self.target.stand_in,
+            "wirings": self.target.wirings,
+            "recipe": known.facts["recipe"] if known else None,
+            "settings": known.facts["settings"] if known and not own_checkpoint else None,
+            "parts": list(parts),
+            "reference": reference,
+            "updates": updates,
+            "search": self._job["budget"] / 4 * patience,
+            "file": file,
+        }
+        answer = self._run_stage("record", side, payload)
+        return Side(_value(answer, f"{_SIDES[side]} could not be run"), file)
+
+    def blocking(self, side: Side) -> Message | None:
+        """The error that keeps a side from showing anything, if there is one."""
+        if not self.target.is_model:
+            return side.error()
+        modes = [side.error("eval forward"), side.error("train forward")]
+        return side.error(BUILDING, "construction") or (modes[0] if all(modes) else None)
+
+    def compare(self, before: Side, after: Side) -> Comparison:
+        """Compare two records; after a run that was cut off by time, the part that both got to."""
+        one, two = before.entries, after.entries
+        if any(side.facts.get("loop", {}).get("timed_out") for side in (before, after)):
+            shared = {(e[0], e[1]) for e in one} & {(e[0], e[1]) for e in two}
+            one, two = ([e for e in entries if (e[0], e[1]) in shared] for entries in (one, two))
+        return compare(one, two, self.tolerance)
+
+    @property
+    def tolerance(self) -> float | None:
+        """None where both sides have to agree bit for bit."""
+        return INEXACT if self.projection is not None and not self.projection["exact"] else None
+
+    def require_reached(self, side: str, ran: Side) -> None:
+        """A harness that never executes the changed lines proves nothing."""
+        texts = self._job["overlay"]
+        other = texts["after" if side == "before" else "before"]
+        for path, ranges in self.contract["changed_lines"][side].items():
+            replayed = [w["function"] for w in self.contract["wiring"] if w["path"] == path]
+            wanted = required(texts[side][path], ranges, other[path], replayed)
+            left = missed(wanted, ran.executed(path))
+            if left:
+                raise Unverified(f"the run of {_SIDES[side]} never reached {path}:{left[0]}")
+
+    def require_constraint(self, before: Side, after: Side) -> None:
+        """Parameters after every step must be what the author's own statements make of the raw update."""
+        settings = after.facts["settings"]
+        steps = [t for t in after.facts["trajectories"] if t["steps"]]
+        if not settings.get("constrained"):
+            raise Unverified("no parameter values were found that the constraint would change")
+        if not steps:
+            raise Unverified("no optimizer step was taken, so the constraint was not tried")
+        updates = after.facts["updates"]
+        if before.constraint is None:
+            before = self.stage("before", after, updates=updates)
+        failed = before.error(CONSTRAINT)
+        if failed is not None or before.constraint is None:
+            raise Unverified(f"the original statements cannot be run on their own: {told(failed or {})}")
+        settled = unpacked(torch.load(updates, weights_only=True)["settled"])
+        comparison = compare(before.constraint, settled, self.tolerance)
+        if comparison.difference is not None:
+            where = comparison.difference["where"]
+            raise Refuted(f"the author's constraint does not hold: {where}", comparison.difference)
+        binding = sum(t["binding"] for t in steps)
+        if not binding:
+            raise Unverified("the constraint never had anything to do after a step")
+        self.evidence["constraint"] = {
+            "parameters": settings["constrained"],
+            "redrawn_buffers": settings["redrawn_buffers"],
+            "compared": comparison.counts["tensors"],
+            "binding_steps": binding,
+            "steps": sum(t["steps"] for t in steps),
+            "exact": self.tolerance is None,
+        }
+
+    def describe(self, before: Side, after: Side) -> None:
+        """Put into the evidence what was run and what it showed."""
+        self.evidence["built"] = after.facts["built"]
+        for name in ("oracle", "reached", "unreached", "loop"):
+            if name in after.facts:
+                self.evidence[name] = after.facts[name]
+        self.show_losses(before, after)
+
+    def show_losses(self, before: Side, after: Side) -> None:
+        """Put the losses of every trajectory into the evidence, side by side."""
+        theirs = {t["optimizer"]: t["losses"] for t in before.facts.get("trajectories", ())}
+        shown = {t["optimizer"]: t for t in self.evidence.get("trajectories", ())}
+        for mine in after.facts.get("trajectories", ()):
+            one = {name: mine[name] for name in ("optimizer", "steps", "hooks", "binding")}
+            one["losses_after"] = mine["losses"]
+            losses = theirs.get(mine["optimizer"])
+            if losses:
+                one.update(losses_bit_identical=mine["losses"] == losses, losses_before=losses)
+            shown[mine["optimizer"]] = one
+        self.evidence["trajectories"] = list(shown.values())
+        asked = self.evidence["steps"]
+        taken = after.facts.get("settings", {}).get("steps", asked)
+        if taken < asked:
+            self.note(f"{taken} training steps instead of {asked}: the model is slow")
+
+    def add_counts(self, comparison: Comparison) -> None:
+        """Add to how much was compared and how far it was apart."""
+        nothing = {"checks": [], "entries": 0, "tensors": 0, "numbers": 0}
+        counts = self.evidence.setdefault("compared", nothing)
+        for name in nothing:
+            counts[name] = counts[name] + comparison.counts[name]
+        for name in ("max_abs", "max_rel"):
+            self.evidence[name] = max(self.evidence.get(name, 0.0), comparison.counts[name])
+
+    def note(self, text: str) -> None:
+        """Add a remark to the evidence."""
+        notes = self.evidence.setdefault("notes", [])
+        if text not in notes:
+            notes.append(text)
+
+
+def _value(answer: Message, failure: str) -> Message:
+    """A stage's value, or the reason why there is none."""
+    if answer["ok"]:
+        value: Message = answer["value"]
+        return value
+    if "died" in answer:
+        raise Unverified(f"{failure}: {answer['died']}")
+    raise Unverified(f"{failure}: {answer['error']['type']}: {answer['error']['message']}")
