@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import itertools
 import linecache
 import os
 import sys
@@ -22,7 +23,7 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 from types import CodeType, ModuleType
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Iterator, Mapping
 
 from . import slicing
 
@@ -41,7 +42,32 @@ class _State:
         return real in self.texts or real in self.slices
 
 
+class _Imported:
+    """The modules of the process that this one was forked from: looking at them all would copy their pages."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[str]] = {}
+        self._last = ""
+        for name, module in list(sys.modules.items()):
+            origin = getattr(module, "__dict__", {}).get("__file__")  # not a lazy attribute
+            if isinstance(origin, str):
+                self._names.setdefault(os.path.basename(origin), []).append(name)
+            self._last = name
+
+    def candidates(self, file_name: str) -> Iterator[str]:
+        """The modules that may come from a file of this name."""
+        yield from itertools.takewhile(lambda name: name != self._last, list(reversed(sys.modules)))
+        yield from self._names.get(file_name, ())
+
+
 _state = _State({}, [])
+_imported = _Imported()
+
+
+def remember_modules() -> None:
+    """Take stock of what is imported, in the process that all others are forked from."""
+    global _imported
+    _imported = _Imported()
 
 
 def install(texts: Mapping[str, str], roots: list[str], siblings: list[str]) -> None:
@@ -150,7 +176,8 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
 def _imported_from(real: str) -> ModuleType | None:
     """The module that a plain import has made of a file, if there was one."""
     file_name = os.path.basename(real)
-    for name, module in list(sys.modules.items()):
+    for name in _imported.candidates(file_name):
+        module = sys.modules.get(name)
         origin = getattr(module, "__dict__", {}).get("__file__")  # not a lazy attribute
         if not isinstance(origin, str) or not origin.endswith(file_name) or name == "__main__":
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -51,6 +52,11 @@ def main(
     if stage:
         spawning.perform(requests, replies, stages[stage[0]])
         return
+    if fork and machinery is None:
+        from .warming import warm_up
+
+        with contextlib.suppress(Exception):  # each job is slower then
+            warm_up()
     send(replies, {"ready": version})
     try:
         if fork:
