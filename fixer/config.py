@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,10 @@ class ConfigError(Exception):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
+
+
+_MOST_JOBS = 8
+"""More jobs at once than this gain little and cost a process with torch each."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,11 @@ class Config:
         if "python" in values:
             values["verify_settings"] = replace(self.verify_settings, python=values.pop("python"))
         return replace(base, **values, overridden=overridden)
+
+    @property
+    def verification(self) -> VerifySettings:
+        """How verification runs, with as many jobs at once as there may be processes."""
+        return replace(self.verify_settings, at_once=self.jobs or min(os.cpu_count() or 1, _MOST_JOBS))
 
     def blame(self, key: str, message: str) -> ConfigError:
         """An error about a setting, which names the file that it comes from."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fixer.contract import Contract, Promise, Verdict, Verification
+from fixer.contract import Promise, Verdict, Verification
 from fixer.edits import EditSet
 from fixer.outcome import Status, connected
 from fixer.policy import Policy, VerifyMode
@@ -28,6 +28,15 @@ class Judge(Protocol):
 
     def verify(self, job: Job) -> Verification:
         """Run the code before and after a fix."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many questions are worth asking together."""
+        ...
+
+    def verify_all(self, jobs: Sequence[Job]) -> list[Verification]:
+        """Answer questions that do not depend on each other."""
         ...
 
 
@@ -82,13 +91,15 @@ class Prover:
             return
         accepted = base or EditSet()
         repairs = (item for item in candidates if item.fix.contract.promise is Promise.REPAIRS)
+        groups = _neighbours(repairs)
+        preserving = [item for item in candidates if item.fix.contract.promise is Promise.PRESERVES]
+        self._ask_ahead(sources, accepted, groups, preserving)
         fallen: list[Ruling] = []
-        for group in _neighbours(repairs):
+        for group in groups:
             together, apart = self._in_company(sources, accepted, group)
             accepted = EditSet.union([accepted, *(ruling.candidate.fix.edits for ruling in together)])
             yield from together
             fallen += apart
-        preserving = (item for item in candidates if item.fix.contract.promise is Promise.PRESERVES)
         one_by_one = [
             *((ruling.candidate, ruling.verification) for ruling in fallen),
             *((item, None) for item in preserving),
@@ -98,6 +109,32 @@ class Prover:
             if ruling.accepted:
                 accepted = EditSet.union([accepted, candidate.fix.edits])
             yield ruling
+
+    def _ask_ahead(
+        self,
+        sources: Sources,
+        accepted: EditSet,
+        groups: Sequence[list[Candidate]],
+        preserving: Sequence[Candidate],
+    ) -> None:
+        """Ask together what will be asked one by one if every fix is accepted, as most are."""
+        assert self._judge is not None
+        if self._judge.at_once == 1:
+            return
+        asked: list[_Question] = []
+        for group in groups:
+            for candidate in group:
+                before = EditSet.union([accepted, *_others(group, candidate)])
+                asked.append(self._question(sources, before, candidate.fix))
+            accepted = EditSet.union([accepted, *(candidate.fix.edits for candidate in group)])
+        for candidate in preserving:
+            asked.append(self._question(sources, accepted, candidate.fix))
+            accepted = EditSet.union([accepted, candidate.fix.edits])
+        new = list({question.whole: question for question in asked if not self._known(question)}.values())
+        if len(new) > 1:
+            answers = self._judge.verify_all([question.job for question in new])
+            for question, verification in zip(new, answers, strict=True):
+                self._remember(question, verification)
 
     def _in_company(
         self, sources: Sources, accepted: EditSet, group: list[Candidate]
@@ -121,28 +158,47 @@ class Prover:
         return Ruling(candidate, verification, self._policy.accepts(verification))
 
     def _verify(self, sources: Sources, before: EditSet, fix: Fix) -> Verification:
+        question = self._question(sources, before, fix)
+        known = self._known(question)
+        if known is None:
+            assert self._judge is not None
+            known = self._judge.verify(question.job)
+            self._remember(question, known)
+        return known
+
+    def _question(self, sources: Sources, before: EditSet, fix: Fix) -> _Question:
         after = EditSet.union([before, fix.edits])
         differing = {path for path in sources if sources[path].data != self._originals[path].data}
         shown = {path: sources[path] for path in sorted(differing | self._unsaved | after.files.keys())}
         own = {path: sources[path] for path in sorted(fix.edits.files)}
-        question = _question(fix.contract, shown, before, after)
-        narrow = _question(fix.contract, own, before, after)
-        known = self._verdicts.get(question) or self._verdicts.get(narrow)
-        if known:
-            return known
-        assert self._judge is not None
-        verification = self._judge.verify(Job(fix.contract, shown, before, after))
-        # Other files may help what could not be shown so far; a counterexample needs no second run.
+        job = Job(fix.contract, shown, before, after)
+        return _Question(job, _key(job, shown), _key(job, own))
+
+    def _known(self, question: _Question) -> Verification | None:
+        return self._verdicts.get(question.whole) or self._verdicts.get(question.narrow)
+
+    def _remember(self, question: _Question, verification: Verification) -> None:
+        """Other files may help what could not be shown so far; a counterexample needs no second run."""
         refuted = verification.verdict is Verdict.REFUTED
-        self._verdicts[narrow if refuted else question] = verification
-        return verification
+        self._verdicts[question.narrow if refuted else question.whole] = verification
 
 
-def _question(contract: Contract, sources: Sources, before: EditSet, after: EditSet) -> Hashable:
+@dataclass(frozen=True)
+class _Question:
+    """A job, and what its verdict depends on: all of the texts, or those of the fix alone."""
+
+    job: Job
+    whole: Hashable
+    narrow: Hashable
+
+
+def _key(job: Job, sources: Sources) -> Hashable:
     """What a verdict depends on, as far as it lies in `sources`."""
     texts = tuple((path, source.data) for path, source in sources.items())
-    sides = tuple(tuple((path, edit) for path, edit in side if path in sources) for side in (before, after))
-    return contract, texts, sides
+    sides = tuple(
+        tuple((path, edit) for path, edit in side if path in sources) for side in (job.before, job.after)
+    )
+    return job.contract, texts, sides
 
 
 def _doubted(ruling: Ruling, earlier: Verification | None) -> Ruling:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,11 @@ class Opinion:
     jobs: list[tuple[dict[Path, str], dict[Path, str]]] = field(default_factory=list)
     needs: str | None = None
     """A word without which nothing runs: its absence from the text after the fix is `unverified`."""
+
+    at_once = 1
+
+    def verify_all(self, jobs: Sequence[Job]) -> list[Verification]:
+        return [self.verify(job) for job in jobs]
 
     def verify(self, job: Job) -> Verification:
         before, after = (self._texts(job, side) for side in (job.before, job.after))

@@ -49,7 +49,8 @@ class Options:
         typer.Option(metavar="PATH", help="The interpreter that runs the code: one that has its torch."),
     ] = None
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="How many processes to use.")
+        int | None,
+        typer.Option("--jobs", "-j", min=1, metavar="N", help="How many fixes to run at the same time."),
     ] = None
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything afresh.")] = False
     config: Annotated[

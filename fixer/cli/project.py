@@ -140,6 +140,6 @@ def _read(paths: Iterable[Path]) -> tuple[dict[Path, Source], list[SourceError]]
     for path in paths:
         try:
             sources[path] = Source.read(path)
-        except SourceError as error:  # noqa: PERF203 - each file for itself
+        except SourceError as error:
             errors.append(error)
     return sources, errors

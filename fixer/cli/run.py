@@ -103,7 +103,7 @@ def _surveyed(options: Options, *, verify: bool) -> tuple[Work, Plan]:
 @contextmanager
 def _judge(work: Work, show: Progress, *, asked: bool) -> Iterator[Judge | None]:
     if asked:
-        with Verifier(work.config.verify_settings, work.root) as verifier:
+        with Verifier(work.config.verification, work.root) as verifier:
             yield Watched(verifier, show)
     else:
         yield None

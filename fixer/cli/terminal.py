@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,3 +60,14 @@ class Watched:
         names = (relative(path, Path.cwd()) for path in sorted(job.after.files))
         self.show(f"verifying fix {self.asked}: {', '.join(names)}")
         return self.judge.verify(job)
+
+    @property
+    def at_once(self) -> int:
+        """As many as the judge that is asked."""
+        return self.judge.at_once
+
+    def verify_all(self, jobs: Sequence[Job]) -> list[Verification]:
+        """Pass several questions on."""
+        first, self.asked = self.asked + 1, self.asked + len(jobs)
+        self.show(f"verifying fixes {first} to {self.asked}, {self.at_once} at a time")
+        return self.judge.verify_all(jobs)

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
@@ -43,7 +44,7 @@ class WorkerDiedError(Exception):
 
 
 class Verifier:
-    """Verifies jobs one after another in a worker of its own; a context manager: nothing stays behind."""
+    """Verifies jobs in a worker of its own; a context manager: nothing stays behind."""
 
     worker = WORKER
 
@@ -67,24 +68,55 @@ class Verifier:
             self._process.stop()
             self._process = None
 
+    @property
+    def at_once(self) -> int:
+        """How many jobs it runs at the same time."""
+        return self._settings.at_once
+
     def verify(self, job: Job) -> Verification:
         """Run the code before and after the fix; nothing that the target's code does raises here."""
-        try:
-            request = {"id": next(self._ids), **encode(job, self._settings, self._root)}
-        except SourceError as error:
-            return _unverified(str(error))
-        with self._lock:
+        return self.verify_all([job])[0]
+
+    def verify_all(self, jobs: Sequence[Job]) -> list[Verification]:
+        """The verdicts on jobs that do not depend on each other, in their order; `at_once` run at a time."""
+        verdicts: dict[int, Verification] = {}
+        requests: dict[int, dict[str, Any]] = {}
+        numbers = [next(self._ids) for _ in jobs]
+        for number, job in zip(numbers, jobs, strict=True):
             try:
-                answer = self._running().ask(request, self._settings.timeout + _ANSWER_GRACE)
+                requests[number] = {"id": number, **encode(job, self._settings, self._root)}
+            except SourceError as error:
+                verdicts[number] = _unverified(str(error))
+        with self._lock:
+            verdicts.update(self._answers(requests))
+        return [verdicts[number] for number in numbers]
+
+    def _answers(self, requests: dict[int, dict[str, Any]]) -> Iterator[tuple[int, Verification]]:
+        """Answer every request; where the worker dies, those in flight are tried again one by one."""
+        left = dict(requests)
+        at_once = self._settings.at_once
+        while left:
+            try:
+                for answer in self._running().ask(list(left.values()), at_once, self._answer_limit):
+                    if left.pop(answer["id"], None):
+                        yield answer["id"], _verification(answer)
             except CannotStartError as error:
-                return _unverified(str(error))
+                yield from ((number, _unverified(str(error))) for number in left)
+                return
             except WorkerDiedError as error:
                 self.close()
-                return _unverified(str(error))
+                if at_once == 1:
+                    number = next(iter(left))
+                    del left[number]
+                    yield number, _unverified(str(error))
+                at_once = 1
             except BaseException:  # interrupted: the worker is in the middle of a job
                 self.close()
                 raise
-        return _verification(answer)
+
+    @property
+    def _answer_limit(self) -> float:
+        return self._settings.timeout + _ANSWER_GRACE
 
     def _running(self) -> _Process:
         if self._refusal is not None:
@@ -135,8 +167,23 @@ class _Process:
         if "refused" in hello:
             raise CannotStartError(f"{python} cannot verify: {hello['refused']}; {_REMEDY}")
 
-    def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """Send a request and wait for its answer."""
+    def ask(
+        self, requests: Sequence[dict[str, Any]], at_once: int, timeout: float
+    ) -> Iterator[dict[str, Any]]:
+        """Send requests, so many at a time, and yield the answers as they come."""
+        waiting = deque(requests)
+        in_flight: set[int] = set()
+        while waiting or in_flight:
+            while waiting and len(in_flight) < at_once:
+                request = waiting.popleft()
+                self._send(request)
+                in_flight.add(request["id"])
+            answer = self._receive(timeout)
+            if answer.get("id") in in_flight:
+                in_flight.remove(answer["id"])
+                yield answer
+
+    def _send(self, request: dict[str, Any]) -> None:
         assert self._popen is not None
         assert self._popen.stdin is not None
         try:
@@ -144,9 +191,6 @@ class _Process:
             self._popen.stdin.flush()
         except OSError:
             raise WorkerDiedError("the verification worker died before this fix; run again") from None
-        while (answer := self._receive(timeout)).get("id") != request["id"]:
-            pass
-        return answer
 
     def _receive(self, timeout: float) -> dict[str, Any]:
         try:

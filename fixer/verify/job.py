@@ -69,10 +69,15 @@ class VerifySettings:
     steps: int = 20
     """Training steps that the two sides are compared over."""
     seeds: int = 2
+    """How many differently initialised models and inputs the forward pass is compared on."""
+    seed: int = 0
+    """The first of the seeds, which everything random depends on."""
     timeout: float = 30.0
     """Seconds of wall time per fix."""
     memory: int = 8 << 30
     """Bytes that a process of the target may take beside torch itself."""
+    at_once: int = 1
+    """How many fixes are run at the same time, each side of each in one process and one thread."""
     harnesses: tuple[HarnessConfig, ...] = ()
     roots: tuple[Path, ...] = ()
     """Folders to import from, beside those that are found."""

@@ -16,7 +16,6 @@ from typing import Any, Mapping
 from . import cage, jobs
 from .frames import Message, Unpacker, send
 
-MAX_IN_FLIGHT = 1
 _PARENT_CHECK = 2.0  # seconds between looks at whether the parent is still there
 
 
@@ -38,7 +37,7 @@ class _Running:
 
 
 class Zygote:
-    """Reads requests, runs at most `MAX_IN_FLIGHT` of them at a time, and writes the answers."""
+    """Reads requests, runs all that have arrived at once, and writes the answers; the parent paces it."""
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class Zygote:
         return ready
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < MAX_IN_FLIGHT:
+        while self._waiting:
             job = self._waiting.popleft()
             job["scratch"] = tempfile.mkdtemp(prefix="job", dir=self._scratch)
             child = cage.Child(lambda job=job: self._job(job), new_session=True)  # type: ignore[misc]
