@@ -1,0 +1,246 @@
+"""Try to build and call every model class of published packages, the way verification would.
+
+``python benchmarks/reach.py [NAME==VERSION | FOLDER ...]`` downloads the packages (never into the
+repository), builds every `nn.Module` class in them with arguments found by the worker, calls `forward`, and
+takes gradients. Without names: the packages of `reach.toml` beside this file. With ``--label`` the summary is
+kept in `reach.json`, from which `REACH.md` is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from packages import fetch
+from reach_worker import BUDGET
+from rich.console import Console
+from rich.progress import track
+
+from fixer.contract import Contract, Promise, Subject
+from fixer.edits import EditSet
+from fixer.verify import Job, Verifier, VerifySettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HERE = Path(__file__).parent
+LIST, KEPT, PAGE = HERE / "reach.toml", HERE / "reach.json", HERE / "REACH.md"
+TIMEOUT = 3600.0
+CAUSES = 8
+_TESTS = re.compile(r"(^|/)(tests?|testing|examples?|benchmarks?)(/|$)|(^|/)(test_[^/]*|conftest|setup)\.py$")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was reached in one package."""
+
+    files: str
+    """Which files were taken."""
+    classes: int
+    built: int
+    forward: int
+    trainable: int
+    """How many of those whose forward ran have parameters."""
+    gradients: int
+    abstract: int
+    """Classes with nothing to run; they are not among `classes`."""
+    median: float
+    p95: float
+    causes: dict[str, int]
+    stand_ins: list[str]
+    unloaded: int
+
+
+class ReachVerifier(Verifier):
+    """Verification's own processes, with a worker that only builds and calls."""
+
+    worker = HERE / "reach_worker.py"
+
+
+def python_files(folder: Path, every: int) -> list[Path]:
+    """The files of a package but its tests: each `every`-th in the order of their names."""
+    found = sorted(path for path in folder.rglob("*.py") if not _TESTS.search(str(path.relative_to(folder))))
+    return found[::every]
+
+
+def try_on(folder: Path, every: int, libraries: tuple[Path, ...]) -> dict[str, Any]:
+    """Try every class of a package; the worker's evidence."""
+    subjects = tuple(Subject(path) for path in python_files(folder, every))
+    settings = VerifySettings(timeout=TIMEOUT, roots=libraries)
+    with ReachVerifier(settings, folder) as verifier:
+        job = Job(Contract(Promise.PRESERVES, subjects), {}, EditSet(), EditSet())
+        verification = verifier.verify(job)
+    if "results" not in verification.evidence:
+        sys.exit(f"{folder.name}: {verification.reason}")
+    return verification.evidence
+
+
+def summary(evidence: dict[str, Any], files: str) -> Summary:
+    """Count; classes with nothing to run are left out."""
+    results = [item for item in evidence["results"] if not item["abstract"]]
+    ran = [item for item in results if item["forward"]]
+    seconds = sorted(item["seconds"] or BUDGET for item in results) or [0.0]
+    causes = Counter(plain(cause(item)) for item in results if not reached(item))
+    return Summary(
+        files=files,
+        classes=len(results),
+        built=sum(item["built"] for item in results),
+        forward=len(ran),
+        trainable=sum(bool(item["parameters"]) for item in ran),
+        gradients=sum(item["gradients"] for item in ran),
+        abstract=len(evidence["results"]) - len(results),
+        median=statistics.median(seconds),
+        p95=seconds[min(int(len(seconds) * 0.95), len(seconds) - 1)],
+        causes=dict(causes.most_common(CAUSES)),
+        stand_ins=sorted(evidence["stand_ins"]),
+        unloaded=len(evidence["unloaded"]),
+    )
+
+
+def reached(item: dict[str, Any]) -> bool:
+    """Whether forward ran, and gradients came where there is anything to train."""
+    return bool(item["forward"] and (item["gradients"] or not item["parameters"]))
+
+
+def cause(item: dict[str, Any]) -> str:
+    """What stopped a class."""
+    return str(item["cause"] or ("no gradient came" if item["forward"] else "forward returned no tensor"))
+
+
+def plain(text: str) -> str:
+    """A failure without what differs from class to class, so that equal ones can be counted."""
+    text = re.sub(r"^\w+: could not (build|call) \w+: ", r"\1: ", text)
+    text = re.sub(r" at line \d+ of \w+$", "", text)
+    text = re.sub(r"'[\w.]+'|\"[\w.]+\"", "'…'", text)
+    return re.sub(r"-?\d+(\.\d+)?", "#", text)[:110]
+
+
+def together(evidences: list[dict[str, Any]]) -> dict[str, Any]:
+    """What came of all packages as if they were one."""
+    return {
+        "results": [item for evidence in evidences for item in evidence["results"]],
+        "stand_ins": [],
+        "unloaded": {path: why for evidence in evidences for path, why in evidence["unloaded"].items()},
+    }
+
+
+_HEADER = ("package", "files", "classes", "built", "forward", "gradients", "median s", "p95 s")
+
+
+def row(name: str, item: Summary) -> tuple[str, ...]:
+    """A line of the table."""
+
+    def share(count: int, of: int) -> str:
+        return f"{100 * count / of:.1f} %" if of else "-"
+
+    return (
+        name,
+        item.files,
+        str(item.classes),
+        share(item.built, item.classes),
+        share(item.forward, item.classes),
+        share(item.gradients, item.trainable),
+        f"{item.median:.3f}",
+        f"{item.p95:.2f}",
+    )
+
+
+def page(kept: dict[str, Any]) -> str:
+    """The text of `REACH.md`."""
+    lines = [
+        "# How much code that nobody here wrote can be run",
+        "",
+        "Written by `python benchmarks/reach.py --label LABEL`; do not edit. Every `nn.Module` class of the",
+        "packages is built, called, and differentiated in the processes that verification uses, with",
+        f"arguments that the worker finds within {BUDGET:g} s a class. Percentages are of all classes that have",
+        "something to run; gradients: of those whose forward ran and which have parameters. The packages were",
+        "chosen before anybody looked into them.",
+    ]
+    for label, run in kept.items():
+        lines += ["", f"## {label}", "", f"torch {run['torch']}, one core.", ""]
+        lines += ["| " + " | ".join(_HEADER) + " |", "|" + "---|" * len(_HEADER)]
+        for name, item in run["packages"].items():
+            lines.append("| " + " | ".join(row(name, Summary(**item))) + " |")
+        lines += ["", "What stopped the others most often:", ""]
+        lines += [f"- {count} times `{text}`" for text, count in run["packages"]["all"]["causes"].items()]
+        stood_in = {name: item["stand_ins"] for name, item in run["packages"].items() if item["stand_ins"]}
+        lines += [
+            "",
+            "Packages that were not there and had stand-ins (classes that need them count as failures):",
+            "",
+        ]
+        lines += [f"- {name}: {', '.join(names)}" for name, names in stood_in.items()]
+    return "\n".join(lines) + "\n"
+
+
+def targets(names: list[str], document: dict[str, Any]) -> dict[str, tuple[Path, int]]:
+    """The folder of each package, and each how manieth file of it to take."""
+    if not names:
+        return {
+            name: (fetch(name, entry["version"]), entry.get("every", 1))
+            for name, entry in document["packages"].items()
+        }
+    found = {}
+    for name in names:
+        package, separator, version = name.partition("==")
+        if separator:
+            every = document["packages"].get(package, {}).get("every", 1)
+            found[package] = (fetch(package, version), every)
+        elif Path(name).is_dir():
+            found[Path(name).name] = (Path(name).resolve(), 1)
+        else:
+            sys.exit(f"{name}: neither NAME==VERSION nor a folder")
+    return found
+
+
+def main() -> int:
+    """Run, print, keep; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "names", nargs="*", help="NAME==VERSION or a folder; the packages of reach.toml by default"
+    )
+    parser.add_argument("--json", type=Path, help="write what came of every class to this file")
+    parser.add_argument("--label", help="keep the summary under this heading of REACH.md")
+    options = parser.parse_args()
+    document = tomllib.loads(LIST.read_text("utf-8"))
+    packages = targets(options.names, document)
+    libraries = {name: fetch(name, version) for name, version in document["libraries"].items()}
+    details, summaries = {}, {}
+    for name, (folder, every) in track(packages.items(), console=Console(stderr=True)):
+        others = tuple(path for library, path in libraries.items() if library != name)
+        details[name] = try_on(folder, every, others)
+        summaries[name] = summary(details[name], "all" if every == 1 else f"every {every}th")
+        print("  ".join(row(name, summaries[name])), flush=True)
+    summaries["all"] = summary(together(list(details.values())), "")
+    print("  ".join(row("all", summaries["all"])))
+    for text, count in summaries["all"].causes.items():
+        print(f"{count:5} {text}")
+    if options.json:
+        options.json.write_text(json.dumps(details, indent=1), "utf-8")
+    if options.label:
+        kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+        run = {"torch": torch_version(), "packages": {name: asdict(item) for name, item in summaries.items()}}
+        kept[options.label] = run
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+        PAGE.write_text(page(kept), "utf-8")
+    return 0
+
+
+def torch_version() -> str:
+    """The version of torch that ran."""
+    from importlib.metadata import version
+
+    return version("torch")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Stand-ins for packages that are not installed, so that the files which import them can be loaded."""
+
+from __future__ import annotations
+
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+
+class _Anything(MagicMock):
+    """Takes every call; as a decorator it leaves alone what it decorates."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and callable(args[0]) and hasattr(args[0], "__qualname__"):
+            return args[0]
+        return super().__call__(*args, **kwargs)
+
+    def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[type, ...]:
+        """As a base class it adds nothing."""
+        return ()
+
+
+class _Module(ModuleType):
+    """A module that has every name."""
+
+    __path__: list[str] = []  # noqa: RUF012 - what marks a package
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = _Anything(name=f"{self.__name__}.{name}")
+        setattr(self, name, value)
+        return value
+
+
+class StandIns(MetaPathFinder, Loader):
+    """Finds whatever `names` (of top-level packages) say and nothing else does."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def find_spec(self, fullname: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
+        """Answer for the packages that are stood in for."""
+        if fullname.partition(".")[0] not in self.names:
+            return None
+        return ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Make an empty module that has every name."""
+        return _Module(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing runs."""
+
+
+def missing(error: BaseException) -> str | None:
+    """The top-level package whose absence an import complained about."""
+    while not isinstance(error, ModuleNotFoundError):
+        if error.__cause__ is None:
+            return None
+        error = error.__cause__
+    name = (error.name or "").partition(".")[0]
+    return name if name and name not in sys.modules else None
