@@ -706,3 +706,31 @@ def test_page_has_its_headings() -> None:
         "## Known problems",
         "## References",
     ]
+
+
+OPTIONAL = """
+from torch import nn
+import torch
+
+def init(m):
+    if isinstance(m, nn.Linear):
+        m.bias = {value}
+"""
+
+
+@pytest.mark.parametrize(
+    "value", ["torch.zeros_like(m.bias)", "m.bias * 2", "m.bias.data.abs()", "-m.bias + 1"]
+)
+def test_an_optional_slot_is_filled_where_the_value_reads_it(value: str) -> None:
+    changed(
+        TensorAssignedToParameter,
+        OPTIONAL.format(value=value),
+        OPTIONAL.replace("m.bias = {value}", f"m.bias.data.copy_({value})"),
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["torch.zeros(3)", "torch.zeros(3) if m.bias is None else m.bias * 2", "maybe(m)"]
+)
+def test_an_optional_slot_may_hold_none(value: str) -> None:
+    unchanged(TensorAssignedToParameter, OPTIONAL.format(value=value))

@@ -83,9 +83,27 @@ def writes(flow: Flow, statement: Assigning) -> Iterator[Write]:
                 value = _value(flow, statement, target)
             case _:
                 continue
-        if registered_parameter(flow, target, owner, name) is Answer.YES:
+        filled = value is not None and _fails_on_none(value, owner, name)
+        if registered_parameter(flow, target, owner, name, filled=filled) is Answer.YES:
             kind = flow.kind(value) if value is not None else _unpacked(flow, statement, target)
             yield Write(target, owner, name, value, kind)
+
+
+def _fails_on_none(value: ast.expr, owner: ast.expr, name: str) -> bool:
+    """Whether a value reads the slot that it goes to in a way that no None survives.
+
+    ``m.bias = torch.zeros_like(m.bias)`` never gets as far as the assignment where the slot holds None.
+    """
+    path = f"{dotted(owner)}.{name}"
+    match value:
+        case ast.Call(func=function, args=arguments):
+            read = [*arguments, *([function.value] if isinstance(function, ast.Attribute) else [])]
+            return any(dotted(part) == path or _fails_on_none(part, owner, name) for part in read)
+        case ast.BinOp(left=left, right=right):
+            return any(dotted(part) == path or _fails_on_none(part, owner, name) for part in (left, right))
+        case ast.Attribute(value=base) | ast.Subscript(value=base) | ast.UnaryOp(operand=base):
+            return dotted(base) == path or _fails_on_none(base, owner, name)
+    return False
 
 
 def _value(flow: Flow, statement: Assigning, target: ast.Attribute) -> ast.expr | None:

@@ -28,6 +28,7 @@ from fixer.facts.kinds import (
     join,
     options,
     shape_of,
+    without_none,
 )
 from fixer.facts.layers import called_layer, layer_call, same_or_new
 from fixer.facts.operators import (
@@ -170,7 +171,7 @@ def _method_call(
         found = flow.inlined(name, arguments, env)
         if found is not None:
             return found
-    return join(_method_result(flow, option, name, arguments) for option in options(owner.kind))
+    return join(_method_result(flow, option, name, arguments) for option in options(without_none(owner.kind)))
 
 
 def _method_result(flow: Expressions, owner: Kind, name: str, arguments: Arguments) -> Kind:

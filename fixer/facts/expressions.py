@@ -28,6 +28,7 @@ from fixer.facts.kinds import (
     join,
     options,
     without,
+    without_none,
 )
 from fixer.facts.layers import layer_slot
 from fixer.facts.narrowing import narrowed
@@ -299,7 +300,7 @@ class Expressions(ABC):
                 return UNKNOWN
             if path in env.values:
                 return env.values[path].kind
-        return join(self.slot(option, name) for option in options(owner.kind))
+        return join(self.slot(option, name) for option in options(without_none(owner.kind)))
 
     def slot(self, owner: Kind, name: str) -> Kind:
         """What attribute `name` of an object of kind `owner` holds."""

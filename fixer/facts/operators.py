@@ -17,6 +17,7 @@ from fixer.facts.kinds import (
     TensorKind,
     is_tensor_like,
     join,
+    without_none,
 )
 
 _SIZED = frozenset({"zeros", "ones", "rand", "randn", "empty", "full"})
@@ -32,7 +33,8 @@ REORDERING_METHODS = frozenset(
 
 
 def arithmetic(kinds: Sequence[Kind]) -> Kind:
-    """The result of an operator."""
+    """The result of an operator; where an operand is None there is none."""
+    kinds = [without_none(kind) for kind in kinds]
     if any(is_tensor_like(kind) and kind != UNKNOWN for kind in kinds):
         return TensorKind()
     return PLAIN if all(isinstance(kind, Plain) for kind in kinds) else UNKNOWN

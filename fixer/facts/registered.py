@@ -10,18 +10,22 @@ import ast
 
 from fixer.facts.file import File, Function
 from fixer.facts.flow import Flow
-from fixer.facts.kinds import Answer, ModuleKind, is_parameter, options
+from fixer.facts.kinds import Answer, ModuleKind, is_parameter, options, without_none
 from fixer.facts.project import Class, Project, is_known_base
 from fixer.facts.tamper import EVERY, tampered
 from fixer.facts.torch_facts import WRAPPERS
 
 
-def registered_parameter(flow: Flow, target: ast.AST, owner: ast.expr, name: str) -> Answer:
+def registered_parameter(
+    flow: Flow, target: ast.AST, owner: ast.expr, name: str, *, filled: bool = False
+) -> Answer:
     """Whether `target`, which assigns attribute `name` of `owner`, assigns a registered Parameter's slot.
 
-    `target` is the attribute of an assignment or the call of `setattr`.
+    `target` is the attribute of an assignment or the call of `setattr`; `filled` says that the slot does not
+    hold None where the statement gets as far as the assignment.
     """
-    held = is_parameter(flow.replaced_by(target))
+    replaced = flow.replaced_by(target)
+    held = is_parameter(without_none(replaced) if filled else replaced)
     if held is not Answer.YES:
         return held
     owners = options(flow.kind(owner))
