@@ -500,8 +500,14 @@ def test_class_that_is_not(code: str, target: str, others: list[str], added: str
     ],
 )
 def test_class_whose_name_is_taken(code: str) -> None:
-    with pytest.raises(CannotRewriteError, match="the name `Gate` means something else"):
-        referred(code, "model.py", model=GATE, other=GATE)
+    text, new = referred(code, "model.py", model=GATE, other=GATE)
+    assert text == "ModelGate"
+    assert "from model import Gate as ModelGate\n" in new
+
+
+def test_class_whose_every_name_is_taken() -> None:
+    with pytest.raises(CannotRewriteError, match="the names `Gate` and `ModelGate` mean something else"):
+        referred("Gate = ModelGate = 1\n", "model.py", model=GATE)
 
 
 def test_class_in_a_file_that_cannot_be_imported() -> None:

@@ -50,16 +50,26 @@ def of_symbol(project: Project, file: File, symbol: Symbol) -> Reference:
             name = f"{written}.{symbol.name}"
             if isinstance(node, ast.Import) and project.resolve(file, name) == symbol:
                 return Reference(name)
-    top = symbol.name.split(".")[0]
-    if top in _own_names(file) or top in file.imports:
-        raise CannotImportError(f"the name `{top}` means something else in {file.path.name}")
     module = _module_name(project, file, symbol.path)
     name = module.lstrip(".")
     if not all(part.isidentifier() for part in name.split(".") if part):
         raise CannotImportError(f"{symbol.path.name} cannot be imported under the name `{module}`")
     if project.module_path(file.path, Import(name, len(module) - len(name))) != symbol.path:
         raise CannotImportError(f"`{module}` would be another module in {file.path.name}")
-    return Reference(symbol.name, f"from {module} import {top}")
+    top, _, rest = symbol.name.partition(".")
+    alias = _free_name(file, top, name)
+    needs = f"from {module} import {top}" + (f" as {alias}" if alias != top else "")
+    return Reference(f"{alias}.{rest}" if rest else alias, needs)
+
+
+def _free_name(file: File, name: str, module: str) -> str:
+    """A name that the file does not use: the definition's own, or one that says where it comes from."""
+    home = "".join(part.capitalize() for part in module.rpartition(".")[2].split("_"))
+    taken = {*_own_names(file), *file.imports}
+    for candidate in (name, f"{home}{name}"):
+        if candidate not in taken:
+            return candidate
+    raise CannotImportError(f"the names `{name}` and `{home}{name}` mean something else in {file.path.name}")
 
 
 def _early_names(file: File) -> Iterator[str]:
