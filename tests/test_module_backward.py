@@ -204,6 +204,16 @@ def test_far_call_of_something_unknown_is_reported_only() -> None:
     assert "not known to be called" in finding.message
 
 
+def test_what_a_function_of_the_tree_made_may_be_an_instance() -> None:
+    code = (
+        "import net\n\nREGISTRY = {'square': net.Square}\n\n\n"
+        "def build(name):\n    return REGISTRY[name]()\n\n\n"
+        "square = build('square')\nout = square(1)\nsquare.backward(out)\n"
+    )
+    unchanged({"net.py": DEAD, "run.py": code})
+    unchanged(DEAD + code.partition("\n\n")[2].replace("net.", ""))
+
+
 # It is not a module's own plain method
 
 

@@ -415,6 +415,23 @@ def test_wrapped_in_data_parallel() -> None:
     assert "for module in model.modules():\n    if isinstance(module, net.Net):\n" in train
 
 
+def test_wrapped_in_some_branches_then_compiled() -> None:
+    train = wired(
+        """
+        import torch
+        import net
+
+        def main(parallel):
+            model = net.Net()
+            if parallel:
+                model = torch.nn.DataParallel(model)
+            model = torch.compile(model)
+            return torch.optim.SGD(model.parameters(), 0.1)
+        """
+    )
+    assert "        if isinstance(module, net.Net):\n" in train
+
+
 def test_inline_return() -> None:
     code = module(
         W,

@@ -198,6 +198,8 @@ class Instances:
             last = symbol.name.rpartition(".")[2]
             # What torch builds may wrap a module and pass attributes on: FullyShardedDataParallel.
             return last[:1].isupper() and not symbol.name.startswith(("torch.", "typing"))
+        if self.project.find_class(symbol) is None:
+            return False  # a function, which may return anything
         return symbol not in self._symbols and self._of_other_class(symbol, attribute) is Answer.NO
 
 

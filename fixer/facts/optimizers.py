@@ -14,6 +14,7 @@ from fixer.facts.kinds import (
     Answer,
     Kind,
     ModuleKind,
+    OneOf,
     OptimizerKind,
     SequenceKind,
     Symbol,
@@ -411,11 +412,9 @@ def holds(project: Project, model: Model, cls: Class, paths: set[str], file: Fil
     """
     if model.attribute is not None and not any(p in ("", model.attribute) for p in paths):
         return Answer.NO
-    answers = {_holds(project, option, cls, frozenset()) for option in options(model.kind)}
-    if Answer.YES in answers:  # in one branch at least
-        return Answer.YES
-    if answers == {Answer.NO}:
-        return Answer.NO
+    answer = _holds(project, model.kind, cls, frozenset())  # Yes if in one branch at least
+    if answer is not Answer.UNKNOWN:
+        return answer
     if not _is_given(model, file) and not _reaches(project, file, cls):
         return Answer.NO
     return Answer.UNKNOWN
@@ -427,6 +426,8 @@ def is_instance(project: Project, kind: Kind, cls: Class) -> bool:
 
 
 def _holds(project: Project, kind: Kind, cls: Class, seen: frozenset[Symbol]) -> Answer:
+    if isinstance(kind, OneOf):
+        return _any(_holds(project, option, cls, seen) for option in kind.options)
     if isinstance(kind, SequenceKind):
         return _any(_holds(project, item, cls, seen) for item in (*(kind.items or ()), kind.element))
     if not isinstance(kind, ModuleKind):
