@@ -161,9 +161,9 @@ def page(kept: dict[str, Any]) -> str:
         "",
         "Written by `python benchmarks/reach.py --label LABEL`; do not edit. Every `nn.Module` class of the",
         "packages is built, called, and differentiated in the processes that verification uses, with",
-        f"arguments that the worker finds within {BUDGET:g} s a class. Percentages are of all classes that have",
-        "something to run; gradients: of those whose forward ran and which have parameters. The packages were",
-        "chosen before anybody looked into them.",
+        f"arguments that the worker finds within {BUDGET:g} s a class. Percentages are of all classes that",
+        "have something to run; gradients: of those whose forward ran and which have parameters. The",
+        "packages were chosen before anybody looked into them.",
     ]
     for label, run in kept.items():
         lines += ["", f"## {label}", "", f"torch {run['torch']}, one core.", ""]

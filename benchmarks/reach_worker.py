@@ -103,7 +103,6 @@ def _load(path: str, finder: Any) -> Any:
     from _fixer_worker import overlay  # type: ignore[import-not-found]
 
     while True:
-        known = set(sys.modules)
         try:
             return overlay.load(path)
         except ImportError as error:
@@ -111,8 +110,6 @@ def _load(path: str, finder: Any) -> Any:
             if name is None or name in finder.names:
                 raise
             finder.names.append(name)
-            for half_done in set(sys.modules) - known:
-                del sys.modules[half_done]
 
 
 def try_classes(job: Message, payload: Message) -> Message:

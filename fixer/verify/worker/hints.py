@@ -13,6 +13,7 @@ from torch import nn
 
 from . import overlay
 from .frames import Message
+from .mentions import mentioning
 
 
 def resolve(path: str, name: str) -> Any:
@@ -29,17 +30,18 @@ def hints_for(job: Message, side: str, path: str, name: str) -> Message:
         "sources": job["overlay"][side],
         "module_classes": _neighbours(path, name),
         "harness": harness_for(job["harness"], path, name),
+        "mentioning": mentioning(path, job["roots"]),
     }
 
 
 def with_models(function: Callable[..., Any], path: str, name: str) -> Callable[..., Any]:
     """Annotate a function's bare parameters with the class of the file that has the attributes they need."""
-    definition = _definition(ast.parse(overlay.source_text(path)), name)
+    tree = definition(ast.parse(overlay.source_text(path)), name)
     signature = inspect.signature(function)
     parameters = []
     for parameter in signature.parameters.values():
         if parameter.annotation is parameter.empty and parameter.default is parameter.empty:
-            needed = _attributes(definition, parameter.name) - set(dir(nn.Module))
+            needed = _attributes(tree, parameter.name) - set(dir(nn.Module))
             fitting = [cls for cls in _neighbours(path, name) if needed and needed <= _offered(cls)]
             parameter = parameter.replace(annotation=fitting[0]) if fitting else parameter
         parameters.append(parameter)
@@ -53,7 +55,7 @@ def _neighbours(path: str, name: str) -> list[type[nn.Module]]:
     return [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, nn.Module)]
 
 
-def _definition(tree: ast.AST, name: str) -> ast.AST:
+def definition(tree: ast.AST, name: str) -> ast.AST:
     """The function or class of a qualified name; an empty module if the file builds it otherwise."""
     for part in name.split("."):
         inner = (node for node in ast.walk(tree) if getattr(node, "name", None) == part)

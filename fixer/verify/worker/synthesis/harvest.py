@@ -1,101 +1,158 @@
-"""Reads how the file itself uses the class: literal arguments of calls, and shapes of random tensors."""
+"""Reads how others use a class: the arguments of the calls that build it and call it, wherever they stand.
+
+Docstrings come first, then the class's own file, then the other files of the tree that name the class.
+"""
 
 from __future__ import annotations
 
 import ast
 import doctest
-import inspect
+import itertools
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import source, specs
+from .expressions import Scope, live_names
+from .recipe import globals_of
 
 if TYPE_CHECKING:
+    import inspect
+
     from .source import Sources
     from .specs import Spec, State
 
-_MAX_CALLS = 6
+_MAX_CALLS = 8
+_MAX_SHAPES = 12
+_MAX_RANK = 5
+
+
+class _Site(NamedTuple):
+    """A call, with the names that its arguments may use."""
+
+    node: ast.Call
+    scope: Scope
 
 
 def constructions(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
-    """Yield the literal arguments with which the class's file, or its docstring, builds the class."""
-    found = 0
-    for node in _calls(cls, sources):
-        if (source.dotted(node.func) or "").rsplit(".", 1)[-1] == cls.__name__ and found < _MAX_CALLS:
-            state = _bound(node, parameters)
-            if state:
-                found += 1
-                yield state
+    """Yield the arguments with which the class is built somewhere, as far as they can be read."""
+    found = (
+        _bound(site, parameters)
+        for sites in _places(cls, sources)
+        for site in sites
+        if _callee(site) == cls.__name__
+    )
+    return itertools.islice((state for state in found if state), _MAX_CALLS)
+
+
+def calls(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
+    """Yield the inputs that instances of the class are called with somewhere, all of them known."""
+    found = (
+        _bound(site, parameters)
+        for sites in _places(cls, sources)
+        for site in sites
+        if _is_instance(site, cls.__name__)
+    )
+    complete = (state for state in found if any(map(specs.is_tensor, state.values())))
+    return itertools.islice(map(_small_batch, complete), _MAX_CALLS)
 
 
 def shapes(cls: type, sources: Sources) -> Iterator[list[int]]:
-    """Yield the shapes of the random tensors that the file, or the docstring, makes."""
-    for node in _calls(cls, sources):
-        if (source.dotted(node.func) or "").rsplit(".", 1)[-1] in (
-            "randn",
-            "rand",
-            "zeros",
-            "ones",
-            "Tensor",
-        ):
-            sizes = [_literal(argument) for argument in node.args]
-            if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-                sizes = list(sizes[0])
-            if sizes and all(type(size) is int and 0 < size <= 1024 for size in sizes) and len(sizes) <= 5:
-                yield [min(sizes[0], 2), *sizes[1:]] if len(sizes) > 1 else sizes
+    """Yield the shapes of the random tensors that those who use the class make."""
+    made = (
+        site.scope.read(site.node)
+        for sites in _places(cls, sources)
+        for site in sites
+        if _callee(site) in ("randn", "rand", "zeros", "ones", "Tensor")
+    )
+    found = (
+        spec["shape"] for spec in made if spec and specs.is_tensor(spec) and len(spec["shape"]) <= _MAX_RANK
+    )
+    seen = ([min(shape[0], 2), *shape[1:]] if len(shape) > 1 else shape for shape in found)
+    return itertools.islice(seen, _MAX_SHAPES)
 
 
-def _calls(cls: type, sources: Sources) -> Iterator[ast.Call]:
-    for tree in _trees(cls, sources):
-        yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+def _callee(site: _Site) -> str:
+    return (source.dotted(site.node.func) or "").rsplit(".", 1)[-1]
 
 
-def _trees(cls: type, sources: Sources) -> Iterator[ast.AST]:
+def _is_instance(site: _Site, class_name: str) -> bool:
+    """Whether what is called was built from the class: at once, or into a name that is called later."""
+    func = site.node.func
+    for _ in range(2):
+        if isinstance(func, ast.Call):
+            inner = func.func
+            if (source.dotted(inner) or "").rsplit(".", 1)[-1] == class_name:
+                return True
+            if not isinstance(inner, ast.Attribute):  # ``Net().eval()`` is still a net
+                return False
+            func = inner.value
+        assigned = site.scope.assigned(func)
+        if assigned is None:
+            return False
+        func = assigned
+    return isinstance(func, ast.Call) and (source.dotted(func.func) or "").rsplit(".", 1)[-1] == class_name
+
+
+def _small_batch(state: State) -> State:
+    """Return the inputs with at most two in the batch, if that is what their first axes are."""
+    tensors = [spec for spec in state.values() if specs.is_tensor(spec) and spec["shape"]]
+    batch = tensors[0]["shape"][0] if tensors else 0
+    if batch <= 2 or any(spec["shape"][0] != batch for spec in tensors):
+        return state
+    return {
+        name: {**spec, "shape": [2, *spec["shape"][1:]]} if specs.is_tensor(spec) and spec["shape"] else spec
+        for name, spec in state.items()
+    }
+
+
+def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:
+    """Yield the calls of each text that may use the class, nearest text first."""
     for text in (cls.__doc__, getattr(vars(cls).get("forward"), "__doc__", None)):
         for example in _examples(text or ""):
             tree = source.parse(example)
             if tree is not None:
-                yield tree
-    tree = sources.module_of(cls)
-    if tree is not None:
+                yield _sites(tree, Scope(tree, live=globals_of(cls)))
+    own = sources.module_of(cls)
+    if own is not None:
         # Examples stand outside of the class, mostly at the end of the file.
-        yield from (
-            item
-            for item in reversed(tree.body)
-            if not (isinstance(item, ast.ClassDef) and item.name == cls.__name__)
-        )
+        others = [item for item in own.body if getattr(item, "name", None) != cls.__name__]
+        scope = Scope(own, live=globals_of(cls))
+        yield [site for item in reversed(others) for site in _sites(item, scope)]
+    for filename, tree in sources.mentioning(cls):
+        yield _sites(tree, Scope(tree, live=live_names(filename, tree)))
+
+
+def _sites(tree: ast.AST, scope: Scope) -> list[_Site]:
+    """Return all calls below a node with their scopes."""
+    found: list[_Site] = []
+    stack = [(tree, scope)]
+    while stack:
+        node, inside = stack.pop()
+        if isinstance(node, ast.Call):
+            found.append(_Site(node, inside))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inside = inside.inside(node)
+        stack.extend((child, inside) for child in reversed(list(ast.iter_child_nodes(node))))
+    return found
+
+
+_FENCED = re.compile(r"```(?:python|py)?\n(.*?)```", re.DOTALL)
 
 
 def _examples(text: str) -> list[str]:
+    """Return the code in a docstring: sessions as one text, so that later lines know earlier names."""
     try:
-        return [example.source for example in doctest.DocTestParser().get_examples(text)]
+        session = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
     except ValueError:  # the text only looks like a session
-        return []
+        session = ""
+    return [example for example in (session, *_FENCED.findall(text)) if example]
 
 
-def _bound(node: ast.Call, parameters: list[inspect.Parameter]) -> State | None:
-    names = [parameter.name for parameter in parameters]
-    given: dict[str, ast.expr] = dict(zip(names, node.args))
-    given.update(
-        {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in names and keyword.arg}
-    )
-    state: State = {}
-    for name, value in given.items():
-        spec = _spec(value)
-        if spec is not None:
-            state[name] = spec
-        elif next(item for item in parameters if item.name == name).default is inspect.Parameter.empty:
-            return None
-    return state
-
-
-def _spec(node: ast.expr) -> Spec | None:
-    value = _literal(node)
-    return specs.spec_of(value) if value is not None or source.constant(node) is not None else None
-
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError):
-        return None
+def _bound(site: _Site, parameters: list[inspect.Parameter]) -> State:
+    """Return what a call gives to each parameter, as far as that can be read."""
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+    plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), site.node.args)
+    given: dict[str, Spec | None] = {name: site.scope.read(item) for name, item in zip(names, plain)}
+    given.update((name, spec) for name, spec in site.scope.keywords(site.node).items() if name in names)
+    return {name: spec for name, spec in given.items() if spec is not None}

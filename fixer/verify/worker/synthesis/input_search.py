@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .recipe import Arguments, Recipe
-    from .specs import State
+    from .specs import Spec, State
 
 _ATTEMPTS = 200
 _SECONDS_FOR_BETTER = 0.3
@@ -80,7 +80,7 @@ class InputSearch:
             first = self._judged(self._attempt(target, state), state)
             return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
 
-        search = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS)
+        search = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS, self._trusted())
         for state, _ in search:
             return Outcome(replace(self._draft, inputs=self._arranged(state)), None, None)
         return Outcome(None, self._weaker, search.last)
@@ -88,15 +88,27 @@ class InputSearch:
     def _arranged(self, state: State) -> Arguments:
         return recipe.arranged(state, self._probe.parameters)
 
-    def _starts(self) -> Iterator[State]:
-        """Yield inputs to begin with: the best guesses, what the file makes, then the other guesses."""
-        guesses = {
+    def _required(self) -> dict[str, list[Spec]]:
+        """Return the guesses for every input that must be given."""
+        return {
             parameter.name: self._probe.guesses(parameter.name)
             for parameter in self._probe.parameters
             if signatures.is_required(parameter)
         }
-        best = {name: found[0] for name, found in guesses.items()}
+
+    def _trusted(self) -> Iterator[State]:
+        """Yield the best guesses, then the inputs that others call the class with."""
+        best = {name: found[0] for name, found in self._required().items()}
         yield best
+        cls = type(self._probe.owner)
+        if isinstance(self._probe.owner, nn.Module):
+            for harvested in harvest.calls(cls, self._probe.parameters, self._probe.context.sources):
+                yield {**best, **harvested}
+
+    def _starts(self) -> Iterator[State]:
+        """Yield tensors of the shapes that those who use the class make, then the other guesses."""
+        guesses = self._required()
+        best = {name: found[0] for name, found in guesses.items()}
         for shape in harvest.shapes(type(self._probe.owner), self._probe.context.sources):
             yield from ({**best, name: specs.tensor(shape)} for name in best)
         for parameter in self._probe.parameters:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _REPAIRS_IN_A_ROW = 12
 _ATTEMPTS_IF_HOPELESS = 10
+_MOST_TRUSTED = 100
 
 
 class _Node:
@@ -56,8 +57,15 @@ class Search:
     """Iterates over arguments that work; `last` is the failure that came furthest."""
 
     def __init__(
-        self, starts: Iterator[State], run: Run, repair: Repair, deadline: float, limit: int
+        self,
+        starts: Iterator[State],
+        run: Run,
+        repair: Repair,
+        deadline: float,
+        limit: int,
+        trusted: Iterator[State],
     ) -> None:
+        """What is `trusted` comes before all else, even before what has failed is repaired."""
         self.last: Failure | None = None
         self._run = run
         self._repair = repair
@@ -67,6 +75,7 @@ class Search:
         self._queue: list[tuple[tuple[Any, ...], int, _Node]] = []
         self._order = itertools.count()
         self._push(_Node((), 0, starts))
+        self._push(_Node((), -_MOST_TRUSTED, trusted))
 
     def __iter__(self) -> Iterator[Found]:
         """Yield what works, in the order in which it is found."""

@@ -53,6 +53,7 @@ class Sources:
 
     def __init__(self, hints: dict[str, Any], subject: Any = None) -> None:
         self._texts: dict[str, str | None] = dict(hints.get("sources") or {})
+        self._search = hints.get("mentioning")
         if isinstance(hints.get("source"), str):
             for name in _files_of(subject):
                 self._texts.setdefault(name, hints["source"])
@@ -84,6 +85,14 @@ class Sources:
         """Return the syntax tree of the file that a class was defined in."""
         text = self.text_of(cls)
         return None if text is None else parse(text)
+
+    def mentioning(self, cls: type) -> Iterator[tuple[str, ast.Module]]:
+        """Yield the other files of the tree that build the class, with their names."""
+        own = _files_of(cls)
+        for filename, text in self._search(cls.__name__) if self._search is not None else ():
+            tree = parse(text) if filename not in own else None
+            if tree is not None:
+                yield filename, tree
 
     def function(self, function: Callable[..., Any]) -> FunctionNode | None:
         """Return the definition of a function or method, or None if its source is not at hand."""

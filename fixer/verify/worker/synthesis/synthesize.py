@@ -33,7 +33,8 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     """Find out how to build a module and call it, within `budget` seconds.
 
     Hints: `harness` (what the user configured), `source` (text of the class's module), `sources` (texts by
-    path), `module_classes` (candidates for arguments that are modules).
+    path), `module_classes` (candidates for arguments that are modules), `mentioning` (a function that yields
+    name and text of the files which call a name).
     Raises `HarnessError` with the last error in one sentence.
     """
     deadline = time.monotonic() + budget
@@ -122,13 +123,13 @@ class _ModuleSearch:
 
     def instance(self) -> Recipe:
         """Return the first recipe that builds the class, which need not be callable."""
-        search = Search(self._starts(), self._construct, self._repair, self._deadline, _ATTEMPTS)
+        search = self._new_search()
         for state, _ in search:
             return replace(self._with(state), method="__init__")
         return _settled(Outcome(None, None, search.last), f"build {self._cls.__qualname__}")
 
     def _search(self) -> Recipe:
-        search = Search(self._starts(), self._construct, self._repair, self._deadline, _ATTEMPTS)
+        search = self._new_search()
         best = Outcome(None, None, None)
         for state, module in search:
             found = self._call(state, module)
@@ -144,16 +145,21 @@ class _ModuleSearch:
             return _settled(best._replace(failure=search.last), f"build {self._cls.__qualname__}")
         return _settled(best, f"call {self._cls.__qualname__}")
 
-    def _starts(self) -> Iterator[State]:
-        """Yield the user's arguments; or the best guess, what the file does, and variations of the guess."""
+    def _new_search(self) -> Search:
+        """Search from the user's arguments alone; else from the best guess and what the tree does."""
         if self._configured is not None:
-            yield self._configured
-            return
+            return self._search_among(iter([self._configured]), iter(()))
         start = self._plan.start()
+        return self._search_among(self._trusted(start), _variations(start, self._plan))
+
+    def _search_among(self, trusted: Iterator[State], others: Iterator[State]) -> Search:
+        return Search(others, self._construct, self._repair, self._deadline, _ATTEMPTS, trusted)
+
+    def _trusted(self, start: State) -> Iterator[State]:
+        """Yield the best guess, then what others build the class with."""
         yield start
         for harvested in harvest.constructions(self._cls, self._plan.parameters, self._plan.context.sources):
             yield {**start, **harvested}
-        yield from _variations(start, self._plan)
 
     def _construct(self, state: State) -> Attempt:
         candidate = self._with(state)

@@ -1,0 +1,64 @@
+"""The files of the target's tree that build a class: what others give to it is worth more than any guess."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import suppress
+from typing import Callable, Iterator
+
+from . import overlay
+
+Mentioning = Callable[[str], Iterator["tuple[str, str]"]]
+
+_MAX_FILES = 3000
+_MAX_BYTES = 1 << 19
+_MAX_SECONDS = 0.3
+_MAX_FOUND = 12
+_NOT_THE_TREE = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}
+
+
+def mentioning(path: str, roots: list[str]) -> Mentioning:
+    """Build the function that yields the files (and their texts) which call a name, nearest to `path` first.
+
+    Nothing is read before it is asked; each file is read once, and no more than there is time for.
+    """
+    real = os.path.realpath(path)
+    tops = [root for root in map(os.path.realpath, roots) if real.startswith(os.path.join(root, ""))]
+    texts: dict[str, bytes] = {}
+
+    def search(name: str) -> Iterator[tuple[str, str]]:
+        called = re.compile(rb"(?<!class )(?<![\w])" + re.escape(name.encode()) + rb"\s*\(")
+        if not texts and tops:
+            texts.update(_read(min(tops, key=len)))
+        found = [other for other, data in texts.items() if other != real and called.search(data)]
+        for other in sorted(found, key=lambda item: _distance(item, real))[:_MAX_FOUND]:
+            with suppress(OSError, SyntaxError, UnicodeDecodeError):  # gone, or in no encoding
+                yield other, overlay.source_text(other)
+
+    return search
+
+
+def _distance(path: str, other: str) -> tuple[int, str]:
+    """How many folders lie between two files."""
+    shared = os.path.commonpath([path, other])
+    return path.count(os.sep) + other.count(os.sep) - 2 * shared.count(os.sep), path
+
+
+def _read(top: str) -> Iterator[tuple[str, bytes]]:
+    end = time.monotonic() + _MAX_SECONDS
+    for count, path in enumerate(_python_files(top)):
+        if count >= _MAX_FILES or time.monotonic() > end:
+            return
+        try:
+            with open(path, "rb") as file:
+                yield path, file.read(_MAX_BYTES)
+        except OSError:
+            continue
+
+
+def _python_files(top: str) -> Iterator[str]:
+    for folder, inner, files in os.walk(top):
+        inner[:] = sorted(name for name in inner if name not in _NOT_THE_TREE and not name.startswith("."))
+        yield from (os.path.join(folder, name) for name in sorted(files) if name.endswith(".py"))
