@@ -93,6 +93,7 @@ def _stand_ins(names: list[str]) -> Any:
     sys.path.append(str(FOLDER))
     stand_ins = importlib.import_module("stand_ins")
     sys.path.remove(str(FOLDER))
+    stand_ins.declare_operators()
     finder = stand_ins.StandIns(list(names))
     sys.meta_path.append(finder)
     return finder

@@ -65,3 +65,17 @@ def missing(error: BaseException) -> str | None:
         error = error.__cause__
     name = (error.name or "").partition(".")[0]
     return name if name and name not in sys.modules else None
+
+
+_TORCHVISION = (
+    "nms qnms roi_align qroi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward"
+    " _roi_pool_backward _ps_roi_align_backward _ps_roi_pool_backward _deform_conv2d_backward"
+)
+
+
+def declare_operators() -> None:
+    """Let torchvision be imported where its compiled operators cannot be loaded; they cannot be called."""
+    import torch
+
+    for name in _TORCHVISION.split():
+        torch.library.define(f"torchvision::{name}", "(Tensor input) -> Tensor")
