@@ -8,6 +8,7 @@ import functools
 import sys
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,17 @@ class Case:
         options = {"kind": "construction", "model_class": None, "optimizer": "optimizer", **options}
         return Wiring(self.region(name, snippet), options.pop("kind"), model, **options)
 
-    def verify(self, contract: Contract) -> Verification:
+    def indented(self, name: str, snippet: str) -> str:
+        """A piece of text as it is written in the original, with the indentation it has there."""
+        first = snippet.splitlines()[0]
+        line = next(line for line in self.before[name].splitlines() if line.strip() == first.strip())
+        return textwrap.indent(snippet.rstrip() + "\n", line[: len(line) - len(line.lstrip())])
+
+    def verify(self, contract: Contract, seed: int = 0) -> Verification:
         """The verdict, from a worker that all tests of a process share."""
-        return _verifier().verify(self.job(contract))
+        verifier = _verifier()
+        verifier._settings = replace(verifier._settings, seed=seed)
+        return verifier.verify(self.job(contract))
 
     def job(self, contract: Contract) -> Job:
         sources = {self.path(name): Source.read(self.path(name)) for name in self.before}

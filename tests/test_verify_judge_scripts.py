@@ -157,7 +157,7 @@ UPDATE = "        w -= 0.1 * w.grad\n"
     [
         ("with torch.no_grad():\n            w -= 0.1 * w.grad", Verdict.REPAIRED),
         ("with torch.no_grad():\n            w -= 0.2 * w.grad", Verdict.REFUTED),
-        ("w = w - 0.1 * w.grad", Verdict.UNVERIFIED),
+        ("w = w - 0.1 * w.grad", Verdict.REFUTED),
         ("w.sub_(0.1 * w.grad)", Verdict.REFUTED),
     ],
 )

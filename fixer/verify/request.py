@@ -65,7 +65,7 @@ def encode(job: Job, settings: VerifySettings, root: Path) -> dict[str, Any]:
             "wiring": [_wiring(item, before, after) for item in contract.wiring],
         },
         "steps": settings.steps,
-        "seed": 0,
+        "seed": settings.seed,
         "seeds": settings.seeds,
         "timeout": settings.timeout,
         "budget": settings.timeout * 2 / 3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .observe import Named
 
 LOSS_SEED = 20_011
+_DISTURBANCE = 2.0
 
 
 @dataclass
@@ -53,11 +54,27 @@ class Bench:
     def build(self, seed: int = 0) -> nn.Module:
         """Construct the model."""
         reseed(self.seed + seed)
-        with default_dtype(self.dtype):
+        with _built_in(self.dtype):
             module: nn.Module = synthesis.build(self.cls, self.recipe)
         if self.dtype is not None:
             module = converted(module, self.dtype)
         return module if self.device == "cpu" else module.to(self.device)
+
+    def build_disturbed(self) -> nn.Module:
+        """Construct the model with noise on every parameter from the moment it is registered.
+
+        Initial values are often inside a constraint already; this way a missing projection at the end of
+        `__init__` shows.
+        """
+        generator = torch.Generator().manual_seed(self.seed + 5)
+
+        def disturb(param: nn.Parameter) -> None:
+            if _has_values(param):
+                noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
+                param.data.add_(noise.to(param.device, param.dtype), alpha=_DISTURBANCE)
+
+        with _registering(disturb):
+            return self.build()
 
     def inputs(self, seed: int, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
         """The positional and keyword arguments that belong to `seed`."""
@@ -128,30 +145,36 @@ def _placed(value: Any, device: str, as_complex: torch.dtype | None) -> Any:
 
 
 @contextmanager
-def default_dtype(dtype: torch.dtype | None) -> Iterator[None]:
-    """Let new tensors have `dtype` unless it is None."""
-    previous = torch.get_default_dtype()
-    torch.set_default_dtype(dtype or previous)
-    try:
+def _built_in(dtype: torch.dtype | None) -> Iterator[None]:
+    """Let models that are built inside have this precision from the start, unless it is None.
+
+    What `__init__` computes with its parameters is then computed in it too.
+    """
+    if dtype is None:
         yield
+        return
+
+    def widen(param: nn.Parameter) -> None:
+        if _has_values(param):
+            param.data = param.data.to(complex_of(dtype) if param.is_complex() else dtype)
+
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with _registering(widen):
+            yield
     finally:
         torch.set_default_dtype(previous)
 
 
 @contextmanager
-def disturbed_registration(scale: float, seed: int) -> Iterator[None]:
-    """Let every parameter be registered with noise on top, the same on both sides.
-
-    Initial values are often inside a constraint already; this way a missing projection at the end of
-    `__init__` shows.
-    """
+def _registering(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
+    """Change every parameter that is registered inside, before it is."""
     original = nn.Module.register_parameter
-    generator = torch.Generator().manual_seed(seed)
 
     def register(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        if param is not None and _has_values(param):
-            noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
-            param.data.add_(noise.to(param.device, param.dtype), alpha=scale)
+        if param is not None:
+            change(param)
         original(self, name, param)
 
     nn.Module.register_parameter = register  # type: ignore[method-assign]

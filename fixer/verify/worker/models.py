@@ -11,16 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .bench import Bench, disturbed_registration, gradients
+from .bench import Bench, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
-from .constraint import Constrained, Updates, author_constraint
+from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
 from .observe import Recorder, buffers, error_facts, note_structure, parameters
 from .oracles import directional
 from .training import Training
 from .watch import rejected_value
 
-_DISTURBANCE = 2.0
 _MODES = ("eval", "train")
 
 
@@ -84,9 +83,14 @@ class ModelRecord:
 
     def _disturbed(self) -> None:
         check = "construction from disturbed parameters"
-        with disturbed_registration(_DISTURBANCE, self._bench.seed + 5):
-            module = self._bench.build()
+        module = self._bench.build_disturbed()
+        self._settle("after construction", module)
         self._forward(check, module, "eval", times=1)
+
+    def _settle(self, what: str, module: nn.Module) -> None:
+        """Note what a fresh model holds; the outputs do not tell, where the original starts out of range."""
+        if self.updates is not None and self._job["contract"]["symptom"] == "gradient":
+            self.updates.settled.note_all(CONSTRAINT, what, parameters(module))
 
     def _forwards(self, mode: str) -> bool:
         """Call fresh models in one mode; whether that works."""
@@ -102,6 +106,8 @@ class ModelRecord:
         with self._phase(check):
             module = self._bench.build()
             load_checkpoint(module, self._checkpoint(values))
+            if values == "state" and mode == "eval":
+                self._settle("after loading", module)
             self._forward(check, module, mode)
 
     def _forward(self, check: str, module: nn.Module, mode: str, times: int = 2) -> None:

@@ -43,7 +43,7 @@ class _State:
 
 
 class _Imported:
-    """The modules of the process that this one was forked from: looking at them all would copy their pages."""
+    """The modules of the process that this one was forked from; to look at one copies its pages."""
 
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from .compare import Comparison, compare
+from .compare import Comparison, chosen, compare
 from .frames import Message
 from .repair import IN_PLACE
 from .trial import BUILDING, CHECKPOINT, INEXACT, TRAINING, Trial
 from .verdicts import CannotBuild, Refuted, Side, Unverified, shown, told
 
-_HASTE = 0.3
-
 
 def prove_preserves(trial: Trial) -> tuple[str, str]:
     """The verdict and its reason; raises `Refuted` or `Unverified`."""
-    before, after = _recorded(trial)
-    raised = _raised_in_place(trial, before)
+    before = trial.stage("before", None, ("trajectories",))
+    raised, reference = _raised_in_place(trial, before), None
     if raised is not None:
-        before = trial.stage("before", after, ("trajectories",), reference="kept", updates=_updates(after))
+        reference = "kept"
+        before = trial.stage("before", before, ("trajectories",), reference=reference)
+    error = trial.blocking(before)
+    if error is not None:
+        kind = CannotBuild if error["phase"] == BUILDING else Unverified
+        raise kind(f"the original does not run: {told(error)}")
+    after = trial.stage("after", before, ("trajectories", "oracle"))
     trial.describe(before, after)
-    _require_same_errors(trial, before, after)
+    require_same_errors(trial, before, after)
     comparison = trial.compare(before, after)
     if comparison.difference is not None:
-        refute(trial, comparison.difference, before, "kept" if raised else None)
+        refute(trial, comparison.difference, before, reference)
     _require_substance(trial, before, comparison)
     trial.require_reached("before", before)
     trial.require_reached("after", after)
@@ -36,32 +40,6 @@ def prove_preserves(trial: Trial) -> tuple[str, str]:
     return "repaired", f"the original raises {raised['type']}: {raised['message']}; without that {agree}"
 
 
-def _recorded(trial: Trial) -> tuple[Side, Side]:
-    """Both sides, on a recipe that was found for one and is replayed for the other.
-
-    The fixed side comes first, because what it records is needed for the original's constraint; where that
-    leads to errors, the recipe is the original's.
-    """
-    after = trial.stage("after", None, ("trajectories", "oracle"), patience=_HASTE)
-    if trial.blocking(after) is None:
-        before = trial.stage("before", after, ("trajectories",), updates=_updates(after))
-        if _raised_in_place(trial, before) is not None:
-            return before, after
-        if trial.blocking(before) is None and after.failed <= before.failed:
-            return before, after
-    before = trial.stage("before", None, ("trajectories",))
-    error = trial.blocking(before)
-    if error is not None:
-        kind = CannotBuild if error["phase"] == BUILDING else Unverified
-        raise kind(f"the original does not run: {told(error)}")
-    return before, trial.stage("after", before, ("trajectories", "oracle"))
-
-
-def _updates(after: Side) -> str | None:
-    found: str | None = after.facts.get("updates")
-    return found
-
-
 def _raised_in_place(trial: Trial, before: Side) -> Message | None:
     """The error of an original that only fails because the projection changes what autograd has saved."""
     errors: list[Message] = before.facts["errors"]
@@ -70,7 +48,7 @@ def _raised_in_place(trial: Trial, before: Side) -> Message | None:
     return errors[0]
 
 
-def _require_same_errors(trial: Trial, before: Side, after: Side) -> None:
+def require_same_errors(trial: Trial, before: Side, after: Side, original: str = "the original") -> None:
     """Refute a fix that raises where the original did not."""
     for error in after.facts["errors"]:
         if error["phase"] in before.failed:
@@ -80,15 +58,19 @@ def _require_same_errors(trial: Trial, before: Side, after: Side) -> None:
         if ours or missing:
             raise Unverified(f"the fixed code: {told(error)}")
         raise Refuted(
-            f"the fixed code raises where the original does not: {told(error)}",
+            f"the fixed code raises where {original} does not: {told(error)}",
             {"check": error["phase"], "before": "no exception", "after": told(error)},
         )
 
 
-def refute(trial: Trial, difference: Message, before: Side, reference: str | None) -> None:
-    """A difference counts only if the original agrees with itself."""
+def refute(trial: Trial, difference: Message, before: Side, reference: str | None = None) -> None:
+    """A difference counts only if the original agrees with itself in that check."""
     again = trial.stage("before", before, ("trajectories",), reference=reference)
-    if compare(before.entries, again.entries).difference is not None:
+    check = (difference["check"],)
+    if (
+        compare(chosen(before.entries, check, ("",)), chosen(again.entries, check, ("",))).difference
+        is not None
+    ):
         raise Unverified("two runs of the original differ, so nothing can be compared")
     raise Refuted(shown(difference), difference)
 

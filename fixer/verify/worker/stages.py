@@ -15,14 +15,16 @@ from torch import nn
 
 from . import overlay, synthesis
 from .bench import Bench
-from .constraint import CONSTRAINT, author_constraint, held
+from .checkpoint import load_checkpoint
+from .constraint import CONSTRAINT, Constrained, author_constraint, held
 from .frames import Message
 from .hints import hints_for, resolve, with_models
 from .models import ModelRecord
-from .observe import Recorder, error_facts, packed, reseed, unpacked
+from .observe import Recorder, error_facts, packed, parameters, reseed, unpacked
 from .reference import Reference
 from .scripts import Loop, cut_short, note_value
 from .tracing import Tracer
+from .variants import binding_variant
 from .watch import ParameterWatch, VersionWatch, rejected_value
 
 
@@ -30,8 +32,7 @@ def record(job: Message, payload: Message) -> Message:
     """Run one subject on one side and write down what it does.
 
     The payload names the side, the subject, the recipe (None: find one), the settings that both sides share,
-    the parts to run, the wirings to replay, the updates of the other side that the author's statements are to
-    be run on, and the file to write. Answers what the judge needs beside it.
+    the parts to run, the wirings to replay, and the file to write. Answers what the judge needs beside it.
     """
     side = payload["side"]
     recorder = Recorder(_is_exact(job))
@@ -45,8 +46,9 @@ def record(job: Message, payload: Message) -> Message:
     watch, versions = _watch(job, side), _versions(job, side)
     tracer = Tracer(job["contract"]["changed_lines"][side], [w for w in (watch, versions) if w is not None])
     is_model = payload["subject"]["class_name"] and not payload["subject"]["function"]
-    with tracer:
+    with tracer, _reference(payload["reference"] if payload["reference"] == "copy" else None):
         prepared = _prepared(job, payload, facts, _model if is_model else _call)
+    facts["raised"] = tracer.raised_in(job["contract"]["changed_lines"][side])
     tracer.forget()  # what ran while arguments were tried out proves nothing
     if prepared is not None:
         with tracer:
@@ -59,7 +61,6 @@ def record(job: Message, payload: Message) -> Message:
     facts["bumped"] = sorted(versions.bumped) if versions is not None else []
     saved = {
         "entries": packed(recorder.entries),
-        "constraint": facts.pop("held", None),
         "rejected": facts.pop("rejected"),
         "watched": [one["value"] for one in seen],
     }
@@ -67,7 +68,26 @@ def record(job: Message, payload: Message) -> Message:
     return facts
 
 
-STAGES: dict[str, Callable[[Message, Message], Message]] = {"record": record}
+def constraint(job: Message, payload: Message) -> Message:
+    """Execute the author's own statements on the raw parameters that the fixed side saw after each update."""
+    bench = _bench(job, payload, payload["recipe"])
+    raw = unpacked(torch.load(payload["updates"], weights_only=True)["raw"])
+    author = author_constraint(job["contract"]["projection"])
+    recorder = held(bench.build(), author, raw, bench.dtype is None)
+    if job["contract"]["symptom"] == "gradient":  # else the two sides' outputs have been compared
+        constrained = Constrained(job["contract"]["projection"])
+        checkpoint = torch.load(payload["checkpoint"], weights_only=True)["state"]
+        fresh = {"after construction": bench.build_disturbed(), "after loading": bench.build()}
+        load_checkpoint(fresh["after loading"], checkpoint)
+        for what, module in fresh.items():
+            for _, instance in constrained.instances(module):
+                author.apply(instance)
+            recorder.note_all(CONSTRAINT, what, parameters(module))
+    torch.save(packed(recorder.entries), payload["file"])
+    return {}
+
+
+STAGES: dict[str, Callable[[Message, Message], Message]] = {"record": record, "constraint": constraint}
 
 
 def _prepared(job: Message, payload: Message, facts: Message, prepare: Callable[..., Any]) -> Any:
@@ -80,6 +100,9 @@ def _prepared(job: Message, payload: Message, facts: Message, prepare: Callable[
 
 def _model(job: Message, payload: Message, facts: Message) -> Bench:
     bench = _bench(job, payload, payload["recipe"])
+    projection = job["contract"]["projection"]
+    if payload["recipe"] is None and projection is not None:
+        bench = binding_variant(bench, payload["subject"]["path"], projection)
     facts["recipe"], facts["built"] = bench.recipe.to_json(), bench.recipe.describe()
     return bench
 
@@ -103,22 +126,12 @@ def _call(job: Message, payload: Message, facts: Message) -> Callable[[], Any]:
 
 def _record_model(job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message) -> None:
     ran = ModelRecord(job, payload, bench, recorder, facts)
-    with _reference(payload) as bench.reference:
+    with _reference(payload["reference"]) as bench.reference:
         ran.phases()
     if ran.updates is not None:
         facts["updates"] = f"updates-{payload['file']}"
         saved = {"raw": packed(ran.updates.raw.entries), "settled": packed(ran.updates.settled.entries)}
         torch.save(saved, facts["updates"])
-    if payload["updates"] is not None:
-        with _phase(facts, CONSTRAINT):
-            _hold(job["contract"]["projection"], payload["updates"], bench, facts)
-
-
-def _hold(projection: Message, updates: str, bench: Bench, facts: Message) -> None:
-    """Run the author's own statements on the raw parameters that the other side saw after each update."""
-    raw = unpacked(torch.load(updates, weights_only=True)["raw"])
-    author = author_constraint(projection)
-    facts["held"] = packed(held(bench.build(), author, raw, bench.dtype is None).entries)
 
 
 def _record_call(
@@ -127,7 +140,9 @@ def _record_call(
     """Run a function, a method or a whole script."""
     loop = Loop(recorder, job["steps"], keep_parameters=job["contract"]["projection"] is None)
     reseed(job["seed"])
-    with _phase(facts, "call", recorder), _reference(payload), loop.watching(max(1.0, job["budget"] / 3)):
+    with _phase(facts, "call", recorder), _reference(payload["reference"]), loop.watching(
+        max(1.0, job["budget"] / 3)
+    ):
         for name, value in zip(("returned value", "arguments afterwards"), call()):
             note_value(recorder, name, value)
     facts["loop"] = loop.facts()
@@ -138,7 +153,7 @@ def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:
     cls = resolve(subject["path"], subject["class_name"])
     if recipe is None:
         hints = hints_for(job, payload["side"], subject["path"], subject["class_name"])
-        found = synthesis.synthesize(cls, hints, payload["search"])
+        found = synthesis.synthesize(cls, hints, job["budget"] / 4)
     else:
         found = synthesis.Recipe.from_json(recipe)
     if job["device"] != "cpu":
@@ -166,7 +181,7 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
         cls = resolve(subject["path"], owner)
         hints = hints_for(job, side, subject["path"], owner)
         find = synthesis.synthesize if issubclass(cls, nn.Module) else synthesis.arguments_for
-        made = synthesis.Recipe.from_json(known["owner"]) if known else find(cls, hints, payload["search"])
+        made = synthesis.Recipe.from_json(known["owner"]) if known else find(cls, hints, job["budget"] / 4)
         recipes["owner"] = made.to_json()
         function = getattr(synthesis.build(cls, made), name)
     else:
@@ -176,21 +191,21 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
     else:
         hints = hints_for(job, side, subject["path"], subject["function"])
         tried = with_models(cut_short(function), subject["path"], name)
-        recipe = synthesis.arguments_for(tried, hints, payload["search"])
+        recipe = synthesis.arguments_for(tried, hints, job["budget"] / 4)
     payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
 
 
 @contextmanager
-def _reference(payload: Message) -> Iterator[Reference | None]:
+def _reference(kind: str | None) -> Iterator[Reference | None]:
     """Run what is inside as its author meant it, if that is asked for."""
-    if payload["reference"] is None:
+    if kind is None:
         yield None
-    elif payload["reference"] == "kept":  # what autograd has saved stays what it was
+    elif kind == "kept":  # what autograd has saved stays what it was
         with torch.autograd.graph.allow_mutation_on_saved_tensors():
             yield None
     else:
-        with Reference(payload["reference"]) as reference:
+        with Reference(kind) as reference:
             yield reference
 
 

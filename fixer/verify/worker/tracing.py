@@ -47,6 +47,16 @@ class Tracer:
         for watcher in self._watchers:
             watcher.forget()
 
+    def raised_in(self, changed: Message) -> list[Message]:
+        """The exceptions that began in the changed lines of the files."""
+        ranges = {os.path.realpath(path): lines for path, lines in changed.items()}
+        return [
+            raised
+            for raised in self.raised
+            for path, line, _ in raised["frames"]
+            if any(first <= line <= last for first, last in ranges.get(os.path.realpath(path), ()))
+        ]
+
     def executed(self) -> dict[str, list[int]]:
         """The lines seen, as plain data."""
         return {path: sorted(lines) for path, lines in self.lines.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +68,13 @@ class Training:
         if "steps" not in settings:
             return []
 
-        def trajectory(name: str, make: Make | None, place: Message | None) -> Message:
+        def trajectory(
+            name: str, make: Make | None, place: Message | None, pushed: Sequence[str] = ()
+        ) -> Message:
             where = "" if place is None else f" at {place['path']}:{place['function'] or 'module level'}"
-            label = f"{name or 'the optimizer as built'}{where}"
-            run = _Trajectory(label, self._bench, self._recorder, self._projects, self._updates)
+            noise = ", noise on gradients" if pushed else ""
+            label = f"{name or 'the optimizer as built'}{noise}{where}"
+            run = _Trajectory(label, self._bench, self._recorder, self._projects, self._updates, pushed)
             with phase(f"training under {label}"):
                 module = self._bench.build()
                 load_checkpoint(module, checkpoint)
@@ -80,10 +83,17 @@ class Training:
             return run.facts
 
         found: list[Message] = []
-        for place in places:
-            found += self._plain(place, settings, trajectory, errors)
+        pushed: list[bool] = settings.get("pushed", [])
+        for index, place in enumerate(places):
+            here = self._plain(place, settings, trajectory, errors)
             if place is not None and place["kind"] == "construction":
-                found.append(trajectory("", None, place))
+                here.append(trajectory("", None, place))
+            if len(pushed) <= index:
+                pushed.append(self._projects and not any(t["binding"] for t in here))
+            if pushed[index]:
+                here += self._plain(place, settings, trajectory, errors, settings["constrained"])
+            found += here
+        settings["pushed"] = pushed
         return found
 
     def _plain(
@@ -92,13 +102,17 @@ class Training:
         settings: Message,
         trajectory: Callable[..., Message],
         errors: list[Any],
+        pushed: Sequence[str] = (),
     ) -> list[Message]:
-        """The trajectories under the usual optimizers, at the largest rate at which nothing goes wrong."""
+        """The trajectories under the usual optimizers, at the largest rate at which nothing goes wrong.
+
+        The gradients of the parameters in `pushed` get noise, so that updates lead out of a constraint.
+        """
         rates = [settings["rate"]] if "rate" in settings else list(_RATES)
         for rate in rates:
             known, mark = len(errors), self._recorder.mark()
             updates = self._updates.mark() if self._updates is not None else ()
-            trial = [trajectory(name, make, place) for name, make in plain_optimizers(rate).items()]
+            trial = [trajectory(name, make, place, pushed) for name, make in plain_optimizers(rate).items()]
             settings["rate"] = rate
             if rate == rates[-1] or (all(t["finite"] for t in trial) and len(errors) == known):
                 break
@@ -156,6 +170,7 @@ class _Trajectory:
         recorder: Recorder,
         projects: bool,
         updates: Updates | None,
+        pushed: Sequence[str],
     ) -> None:
         self.facts: Message = {
             "optimizer": label,
@@ -173,6 +188,7 @@ class _Trajectory:
         self._recorder = recorder
         self._projects = projects
         self._updates = updates
+        self._pushed = pushed
         self._raw: Any = None
         self._moved: set[str] = set()
         self._pulled: set[str] = set()
@@ -199,6 +215,7 @@ class _Trajectory:
     def closure(self) -> Tensor:
         """Compute the loss and the gradients of the current step."""
         self._optimizer.zero_grad(set_to_none=True)
+        held = state(self._module) if self._projects and self._updates is None else {}
         run = self._bench.call(self._module, 100 + self._index)
         assert run.loss is not None
         run.backward()
@@ -213,8 +230,23 @@ class _Trajectory:
         loss = float(run.loss.detach())
         self.facts["losses"].append(loss)
         self.facts["finite"] &= abs(loss) < _DIVERGED
+        if held and self._index:  # the original's constraint works during the call
+            moved = (not torch.equal(p, held[name]) for name, p in parameters(self._module))
+            self.facts["binding"] += any(moved)
         self._note_pull()
+        self._push()
         return run.loss.detach()
+
+    def _push(self) -> None:
+        """Add noise to gradients, large enough to lead anywhere."""
+        generator = torch.Generator().manual_seed(self._bench.seed + 3000 + self._index)
+        rate = float(self._optimizer.param_groups[0]["lr"])
+        for name, parameter in parameters(self._module):
+            if name in self._pushed and parameter.requires_grad:
+                size = float(parameter.detach().abs().max().clamp_min(1)) if parameter.numel() else 1.0
+                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                step = (noise * size / rate).to(parameter.device, parameter.dtype)
+                parameter.grad = step if parameter.grad is None else parameter.grad + step
 
     def _note_pull(self) -> None:
         """Note which parameters have a gradient by which the optimizer must move them."""

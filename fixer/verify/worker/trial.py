@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from .compare import Comparison, compare
-from .constraint import CONSTRAINT
 from .frames import Message
 from .observe import unpacked
 from .tracing import missed, required
-from .verdicts import Refuted, Side, Target, Unverified, told
+from .verdicts import Refuted, Side, Target, Unverified
 
 if TYPE_CHECKING:
     from .jobs import RunStage
@@ -45,32 +44,29 @@ class Trial:
         known: Side | None,
         parts: tuple[str, ...] = (),
         *,
-        own_checkpoint: bool = False,
         reference: str | None = None,
-        updates: str | None = None,
-        patience: float = 1.0,
     ) -> Side:
-        """Record one side: with the recipe and the checkpoint of a side that is `known`, if there is one.
-
-        `patience` is the part of the usual time that looking for a recipe may take.
-        """
-        self._files += 1
-        file = f"record-{self._name}-{self._files}.pt"
+        """Record one side: with the recipe and the checkpoint of a side that is `known`, if there is one."""
+        file = self._next_file()
         payload = {
+            **self._payload(known, file),
             "side": side,
-            "subject": self.target.subject,
             "stand_in": self.target.stand_in,
             "wirings": self.target.wirings,
-            "recipe": known.facts["recipe"] if known else None,
-            "settings": known.facts["settings"] if known and not own_checkpoint else None,
+            "settings": known.facts["settings"] if known else None,
             "parts": list(parts),
             "reference": reference,
-            "updates": updates,
-            "search": self._job["budget"] / 4 * patience,
-            "file": file,
         }
         answer = self._run_stage("record", side, payload)
         return Side(_value(answer, f"{_SIDES[side]} could not be run"), file)
+
+    def _payload(self, known: Side | None, file: str) -> Message:
+        recipe = known.facts["recipe"] if known else None
+        return {"subject": self.target.subject, "recipe": recipe, "file": file}
+
+    def _next_file(self) -> str:
+        self._files += 1
+        return f"record-{self._name}-{self._files}.pt"
 
     def blocking(self, side: Side) -> Message | None:
         """The error that keeps a side from showing anything, if there is one."""
@@ -111,14 +107,17 @@ class Trial:
             raise Unverified("no parameter values were found that the constraint would change")
         if not steps:
             raise Unverified("no optimizer step was taken, so the constraint was not tried")
-        updates = after.facts["updates"]
-        if before.constraint is None:
-            before = self.stage("before", after, updates=updates)
-        failed = before.error(CONSTRAINT)
-        if failed is not None or before.constraint is None:
-            raise Unverified(f"the original statements cannot be run on their own: {told(failed or {})}")
-        settled = unpacked(torch.load(updates, weights_only=True)["settled"])
-        comparison = compare(before.constraint, settled, self.tolerance)
+        file = self._next_file()
+        payload = {
+            **self._payload(before, file),
+            "updates": after.facts["updates"],
+            "checkpoint": settings["checkpoint"],
+        }
+        failure = "the original statements cannot be run on their own"
+        _value(self._run_stage("constraint", "before", payload), failure)
+        expected = unpacked(torch.load(file, weights_only=True))
+        settled = unpacked(torch.load(after.facts["updates"], weights_only=True)["settled"])
+        comparison = compare(expected, settled, self.tolerance)
         if comparison.difference is not None:
             where = comparison.difference["where"]
             raise Refuted(f"the author's constraint does not hold: {where}", comparison.difference)

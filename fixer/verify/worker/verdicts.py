@@ -42,8 +42,6 @@ class Side:
         """For each error, the value that a module refused as a parameter."""
         self.watched: list[Tensor | None] = saved["watched"]
         """The watched expression's value, each time its lines had run."""
-        self.constraint: list[Entry] | None = saved["constraint"] and unpacked(saved["constraint"])
-        """What the author's statements make of the other side's updates, if that was asked for."""
 
     def error(self, *phases: str) -> Message | None:
         """The first error of one of the phases; without phases, the first at all."""

@@ -1,0 +1,132 @@
+"""Right and wrong rewrites over many kinds of models: right ones are proven, wrong ones never."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixer.contract import Contract, Verdict, Verification
+from tests.judge_support import Case, preserves, repairs
+from tests.mutants import COPIES, DELETIONS, PROJECTIONS, Copying, Deletion, Projection
+
+SEEDS = 20
+PROVEN = {Verdict.EQUIVALENT, Verdict.REPAIRED}
+
+
+def projection_contract(case: Case, mutant: Projection) -> Contract:
+    statement = case.indented("net.py", mutant.statement)
+    wiring = case.wiring(
+        "net.py",
+        f"    {mutant.build}",
+        "model",
+        model_class=(case.path("net.py"), mutant.outer or mutant.cls),
+        function="fit",
+    )
+    more = {
+        "projection": case.projection("net.py", mutant.cls, statement, exact=mutant.exact),
+        "wiring": (wiring,),
+    }
+    subject = case.subject("net.py", mutant.cls)
+    if mutant.symptom is None:
+        return preserves(subject, **more)
+    return repairs(mutant.symptom, case.region("net.py", statement), subject, **more)
+
+
+def projected(folder: Path, mutant: Projection, after: str, seed: int = 0) -> Verification:
+    case = Case(folder, net=(mutant.before, after))
+    return case.verify(projection_contract(case, mutant), seed)
+
+
+def deleted(folder: Path, mutant: Deletion, after: str, seed: int = 0) -> Verification:
+    case = Case(folder, net=(mutant.before, after))
+    return case.verify(preserves(case.subject("net.py", mutant.cls)), seed)
+
+
+def copied(folder: Path, mutant: Copying, after: str, seed: int = 0) -> Verification:
+    case = Case(folder, net=(mutant.before, after))
+    region = case.region("net.py", case.indented("net.py", mutant.statement))
+    subject = case.subject("net.py", mutant.cls)
+    return case.verify(repairs("TypeError", region, subject, parameter=mutant.target), seed)
+
+
+def named(mutants: tuple[Projection, ...] | tuple[Deletion, ...] | tuple[Copying, ...]) -> list[object]:
+    return [pytest.param(mutant, id=mutant.name) for mutant in mutants]
+
+
+@pytest.mark.parametrize("mutant", named(PROJECTIONS))
+def test_a_moved_projection(tmp_path: Path, mutant: Projection) -> None:
+    found = projected(tmp_path, mutant, mutant.after)
+    assert found.verdict is (Verdict.REPAIRED if mutant.repaired else Verdict.EQUIVALENT), found.reason
+
+
+@pytest.mark.parametrize("mutant", named(DELETIONS))
+def test_a_deleted_backward(tmp_path: Path, mutant: Deletion) -> None:
+    found = deleted(tmp_path, mutant, mutant.after)
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+@pytest.mark.parametrize("mutant", named(COPIES))
+def test_an_assignment_that_became_a_copy(tmp_path: Path, mutant: Copying) -> None:
+    found = copied(tmp_path, mutant, mutant.after)
+    assert found.verdict is Verdict.REPAIRED, found.reason
+
+
+def wrong(mutants: tuple[Projection, ...] | tuple[Deletion, ...]) -> list[object]:
+    """Every mistake with every model; the first of each model is quick."""
+    return [
+        pytest.param(mutant, *mistake, id=f"{mutant.name}-{number}", marks=[pytest.mark.slow] * bool(number))
+        for mutant in mutants
+        for number, mistake in enumerate(mutant.wrong)
+    ]
+
+
+@pytest.mark.parametrize(("mutant", "old", "new"), wrong(PROJECTIONS))
+def test_a_projection_moved_wrongly(tmp_path: Path, mutant: Projection, old: str, new: str) -> None:
+    assert old in mutant.after
+    found = projected(tmp_path, mutant, mutant.after.replace(old, new))
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+@pytest.mark.parametrize(("mutant", "old", "new"), wrong(DELETIONS))
+def test_a_deletion_that_changes_more(tmp_path: Path, mutant: Deletion, old: str, new: str) -> None:
+    assert old in mutant.after
+    found = deleted(tmp_path, mutant, mutant.after.replace(old, new))
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+@pytest.mark.parametrize(
+    ("mutant", "statement"),
+    [
+        pytest.param(mutant, statement, id=f"{mutant.name}-{number}", marks=[pytest.mark.slow] * bool(number))
+        for mutant in COPIES
+        for number, statement in enumerate(mutant.wrong)
+    ],
+)
+def test_a_wrong_copy(tmp_path: Path, mutant: Copying, statement: str) -> None:
+    found = copied(tmp_path, mutant, mutant.wrongly(statement))
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", named(PROJECTIONS))
+def test_no_seed_refutes_a_right_projection(tmp_path: Path, mutant: Projection) -> None:
+    for seed in range(1, SEEDS + 1):
+        found = projected(tmp_path, mutant, mutant.after, seed)
+        assert found.verdict in PROVEN, f"seed {seed}: {found.reason}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", named(DELETIONS))
+def test_no_seed_refutes_a_right_deletion(tmp_path: Path, mutant: Deletion) -> None:
+    for seed in range(1, SEEDS + 1):
+        found = deleted(tmp_path, mutant, mutant.after, seed)
+        assert found.verdict in PROVEN, f"seed {seed}: {found.reason}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", named(COPIES))
+def test_no_seed_refutes_a_right_copy(tmp_path: Path, mutant: Copying) -> None:
+    for seed in range(1, SEEDS + 1):
+        found = copied(tmp_path, mutant, mutant.after, seed)
+        assert found.verdict in PROVEN, f"seed {seed}: {found.reason}"
