@@ -65,9 +65,10 @@ after the last step differs, which the original leaves out of range until its ne
 end of `__init__` keeps the first forward, the hook on `load_state_dict` keeps old checkpoints, the same.
 
 The fix is safe where every optimizer of the tree that takes the parameters gets the hook. It is unsafe
-where the projection runs after the parameter was used, where it is guarded by `self.training`, or where an
-optimizer comes from a class that may not be a `torch.optim.Optimizer`. Where no optimizer of the tree
-certainly takes them, nothing is rewritten: a hook that nobody calls would drop the constraint.
+where the projection runs after the parameter was used, where it is guarded by `self.training`, where its
+bound or mask changes after construction, or where an optimizer comes from a class that may not be a
+`torch.optim.Optimizer`. Where no optimizer of the tree certainly takes them, nothing is rewritten: a hook
+that nobody calls would drop the constraint.
 
 ## How it is verified
 The original and the fixed module are built with the same seeds and compared in outputs, gradients and
@@ -91,6 +92,7 @@ import ast
 from collections.abc import Iterator
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted
+from fixer.facts.changes import changed_later
 from fixer.facts.projections import Projecting, projecting_methods
 from fixer.facts.updates import Form, Nature, Update, in_no_grad
 from fixer.rewrite import CannotRewriteError, Rewrite
@@ -259,6 +261,9 @@ class _Plan:
             self.cautions.append("the parameter is used before it is projected, so training changes")
         if any(_guarded_by_training(method) for method in self.methods):
             self.cautions.append("the projection is guarded by `self.training`")
+        change = changed_later(self.project, self.cls, self.methods)
+        if change:
+            self.cautions.append(change)
         applicability = Applicability.UNSAFE if self.cautions else Applicability.SAFE
         where = "a call after each optimizer step" if self.wiring[0].kind == "step" else "a post-step hook"
         message = f"Move it to `{self.method_name}`, run by {where}"

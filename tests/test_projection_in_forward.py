@@ -340,6 +340,55 @@ def test_unsafe(forward: str) -> None:
     assert finding.fix.applicability is Applicability.UNSAFE
 
 
+@pytest.mark.parametrize(
+    ("extra", "train"),
+    [
+        ("def anneal(self, top):\n    self.top = top", ""),
+        ("def anneal(self):\n    self.lower()\n\ndef lower(self):\n    self.top /= 2", ""),
+        ("", "\nfor epoch in range(3):\n    net.top = 1 / (epoch + 1)\n"),
+        ("", "\n\ndef anneal(model):\n    model.top *= 0.9\n"),
+    ],
+)
+def test_unsafe_where_a_bound_changes_later(extra: str, train: str) -> None:
+    code = module(W + "\nself.top = 1.0", "self.w.data.clamp_(0, self.top)\nreturn x * self.w", extra=extra)
+    (finding,) = analyse({"net.py": code + TRAIN + train}, RULE)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert "`top` is changed in " in (finding.help or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("net.mask.fill_(0)", "line "),
+        ("net.mask[0] = 0", "line "),
+        ("net.mask.data = torch.zeros(4)", "line "),
+    ],
+)
+def test_unsafe_where_a_mask_changes_later(change: str, where: str) -> None:
+    init = W + "\nself.register_buffer('mask', torch.ones(n))"
+    code = module(init, "self.w.data.mul_(self.mask)\nreturn x * self.w") + TRAIN
+    (finding,) = analyse({"net.py": f"{code}{change}\n"}, RULE)
+    assert f"`mask` is changed in {where}" in (finding.help or "")
+
+
+@pytest.mark.parametrize(
+    ("init", "extra", "train"),
+    [
+        ("self.set_top(1.0)", "def set_top(self, top):\n    self.top = top", ""),
+        ("self.top = 1.0", "", "\nargs.top = 2\nargs.net.max = 2\n"),
+        ("self.top = 1.0", "", "\n\nclass Other:\n    def f(self):\n        self.top = 3\n"),
+    ],
+)
+def test_safe_where_a_bound_is_set_by_constructors_only(init: str, extra: str, train: str) -> None:
+    forward = "self.w.data.clamp_(0, self.top)\nreturn x * self.w"
+    code = module(f"{W}\n{init}", forward, extra=extra) + TRAIN
+    head = "import argparse\n\nargs = argparse.Namespace()\n"
+    (finding,) = analyse({"net.py": head + code + train}, RULE)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.SAFE
+
+
 def wired(train: str, *, extra: dict[str, str] | None = None) -> str:
     """`train.py` after the fix of a `Net` in `net.py`."""
     net = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w")
@@ -725,6 +774,21 @@ def test_loop_that_may_be_left_early_is_reported_only(exit_: str) -> None:
         """,
     )
     unchanged(RULE, code + TRAIN, findings=1)
+
+
+def test_loop_whose_name_another_loop_binds_too() -> None:
+    code = module(
+        "self.layers = nn.ModuleList([nn.Linear(n, n) for _ in range(2)])",
+        """
+        for layer in self.layers:
+            layer.weight.data.clamp_(-1, 1)
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return x + sum(layer.bias.sum() for layer in self.layers)
+        """,
+    )
+    net = fixed({"net.py": code + TRAIN}, RULE)["net.py"]
+    assert "def forward(self, x):\n        for layer in self.layers:\n            x = torch" in net
 
 
 def test_optimizer_of_an_unknown_model_that_cannot_name_the_class() -> None:

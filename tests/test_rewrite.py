@@ -482,6 +482,7 @@ def test_class_that_is_imported(code: str, text: str | None) -> None:
         ("from a.b import x\n", "a/c.py", ["a/b", "a/c"], "from a.c import Gate\n"),
         ("from .b import x\n", "b.py", ["__init__", "b"], "from .b import Gate\n"),
         ("import os\n", "c.py", ["__init__", "c"], "from .c import Gate\n"),
+        ("from .b import x\n", "c.py", ["b", "c"], "from .c import Gate\n"),
         ("import os\n", "c/__init__.py", ["__init__", "c/__init__"], "from .c import Gate\n"),
     ],
 )
@@ -523,6 +524,19 @@ def test_class_of_a_file_beside_the_own_folder() -> None:
     assert file
     with pytest.raises(CannotRewriteError, match=r"nothing shows how net\.py could import gate\.py"):
         Editor(file, project).reference_to(Symbol("Gate", path))
+
+
+def test_class_beside_a_file_that_others_import_from_above() -> None:
+    """A folder without `__init__.py` is a package too, and then what is in it is no top-level module."""
+    beside, script = NET.parent / "gate.py", NET.parent.parent / "run.py"
+    use = f"from {NET.parent.name}.{NET.stem} import train\n".encode()
+    files = {beside: GATE.encode(), script: use, NET: b"import os\n"}
+    project = Project({path: Source(path, data) for path, data in files.items()})
+    file = project.file(NET)
+    assert file
+    editor = Editor(file, project)
+    editor.reference_to(Symbol("Gate", beside))
+    assert result(editor).decode().endswith(f"from {NET.parent.name}.gate import Gate\n")
 
 
 def test_class_of_the_file_itself() -> None:

@@ -459,12 +459,14 @@ class _Method:
         return outermost
 
     def _read_outside(self, name: str, statement: ast.stmt) -> bool:
+        """Whether a name is read elsewhere in the function, other than in a loop of its own."""
         inside = set(ast.walk(statement))
         return any(
             isinstance(node, ast.Name)
             and node.id == name
             and isinstance(node.ctx, ast.Load)
             and node not in inside
+            and not any(_loops_over(ancestor, name, node) for ancestor in self._around(node))
             for node in ast.walk(self.function)
         )
 
@@ -590,6 +592,20 @@ def _wrapped(statement: ast.stmt) -> ast.FunctionDef:
     """A function that holds one statement, for `written_attributes`."""
     empty = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
     return ast.FunctionDef(name="_", args=empty, body=[statement], decorator_list=[])
+
+
+def _loops_over(loop: ast.AST, name: str, read: ast.AST) -> bool:
+    """Whether a read of a name stands where a loop has bound it."""
+    if isinstance(loop, (ast.For, ast.AsyncFor)):
+        reached = any(read in ast.walk(part) for part in loop.body)
+        targets = [loop.target] if reached else []
+    elif isinstance(loop, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
+        targets = [generator.target for generator in loop.generators]
+    else:
+        targets = []
+    return any(
+        isinstance(node, ast.Name) and node.id == name for target in targets for node in ast.walk(target)
+    )
 
 
 def _only_binds_alias(statement: ast.stmt) -> bool:

@@ -130,7 +130,7 @@ def _assignment(statement: ast.stmt, target: ast.expr, value: ast.expr, context:
 def _in_place_call(statement: ast.stmt, call: ast.Call, context: Context) -> Update | None:
     flow = context.flow
     function = call.func
-    if isinstance(function, ast.Attribute) and _is_in_place(function.attr):
+    if isinstance(function, ast.Attribute) and is_in_place(function.attr):
         parameter, through = _parameter(function.value, context)
         if parameter is not None:
             value = call.args[0] if call.args else None
@@ -143,7 +143,7 @@ def _in_place_call(statement: ast.stmt, call: ast.Call, context: Context) -> Upd
     for keyword in call.keywords:
         if keyword.arg == "out":
             target = keyword.value
-    if target is None and _is_in_place(name) and call.args:
+    if target is None and is_in_place(name) and call.args:
         target = call.args[0]
     if target is None:
         return None
@@ -153,7 +153,8 @@ def _in_place_call(statement: ast.stmt, call: ast.Call, context: Context) -> Upd
     return Update(statement, Form.IN_PLACE, parameter, through, name, None, call)
 
 
-def _is_in_place(name: str) -> bool:
+def is_in_place(name: str) -> bool:
+    """Whether a tensor's method of that name changes the tensor."""
     return name.endswith("_") and not name.startswith("_") and name not in ("requires_grad_", "share_memory_")
 
 
@@ -388,7 +389,7 @@ def written_attributes(functions: Iterator[Function] | list[Function]) -> set[st
             elif (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and _is_in_place(node.func.attr)
+                and is_in_place(node.func.attr)
             ):
                 found.add(_base_attribute(node.func.value))
     return found - {""}

@@ -113,12 +113,18 @@ def _module_name(project: Project, file: File, path: Path) -> str:
             if path.is_relative_to(root):
                 return _dotted_below(root, path)
     folder = file.path.parent
-    if folder / "__init__.py" in project.sources:
+    reach = max((node.level for node in imports), default=0)  # folders may be packages without `__init__.py`
+    if reach or folder / "__init__.py" in project.sources:
         level = 1
-        while not path.is_relative_to(folder) and folder.parent / "__init__.py" in project.sources:
+        while not path.is_relative_to(folder) and (
+            level < reach or folder.parent / "__init__.py" in project.sources
+        ):
             folder, level = folder.parent, level + 1
         if path.is_relative_to(folder):
             return "." * level + _dotted_below(folder, path)
+    for root in _roots_in_use(project, file):
+        if path.is_relative_to(root):
+            return _dotted_below(root, path)
     if path.is_relative_to(folder):
         return _dotted_below(folder, path)
     top = path.parent
@@ -127,6 +133,23 @@ def _module_name(project: Project, file: File, path: Path) -> str:
     if not file.path.is_relative_to(top):
         raise CannotImportError(f"nothing shows how {file.path.name} could import {path.name}")
     return _dotted_below(top, path)
+
+
+def _roots_in_use(project: Project, file: File) -> Iterator[Path]:
+    """The folders from which other files of the tree import a file: ``from pkg.train import main``."""
+    for other in project.mentioning(file.path.stem.encode(), b"import"):
+        if other is file:
+            continue
+        for node in ast.walk(other.tree):
+            if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            for name in names:
+                if project.module_path(other.path, Import(name)) == file.path:
+                    yield file.path.parents[name.count(".")]
 
 
 def _dotted_below(root: Path, path: Path) -> str:
