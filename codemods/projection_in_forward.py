@@ -92,7 +92,7 @@ import ast
 from collections.abc import Iterator
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted
-from fixer.facts.changes import changed_later
+from fixer.facts.changes import absent_at_first, changed_later
 from fixer.facts.projections import Projecting, projecting_methods
 from fixer.facts.updates import Form, Nature, Update, in_no_grad
 from fixer.rewrite import CannotRewriteError, Rewrite
@@ -243,6 +243,9 @@ class _Plan:
         self.rewrite = Rewrite(project)
         self.editor = self.rewrite.file(cls.file)
         self.method_name = self._method_name()
+        absent = absent_at_first(project, cls, methods)
+        if absent:
+            raise CannotRewriteError(f"`{absent}` is not there yet when `__init__` ends")
         calls = AfterStep(self.rewrite, project, cls, self.method_name, self._paths())
         self.wiring = calls.wire()
         self.cautions = calls.cautions

@@ -346,6 +346,7 @@ def test_unsafe(forward: str) -> None:
         ("def anneal(self, top):\n    self.top = top", ""),
         ("def anneal(self):\n    self.lower()\n\ndef lower(self):\n    self.top /= 2", ""),
         ("", "\nfor epoch in range(3):\n    net.top = 1 / (epoch + 1)\n"),
+        ("def anneal(self, top):\n    setattr(self, 'top', top)", ""),
         ("", "\n\ndef anneal(model):\n    model.top *= 0.9\n"),
     ],
 )
@@ -479,6 +480,170 @@ def test_wrapped_in_some_branches_then_compiled() -> None:
         """
     )
     assert "        if isinstance(module, net.Net):\n" in train
+
+
+def test_argument_that_was_rebound_is_not_taken_for_the_class_itself() -> None:
+    train = wired(
+        """
+        import torch
+        from net import Net
+        from elsewhere import prepare
+
+        net = Net()
+        net = prepare(net)
+        opt = torch.optim.SGD(net.parameters(), 0.1)
+        """
+    )
+    assert train.endswith(
+        "for module in net.modules():\n"
+        "    if isinstance(module, Net):\n"
+        "        opt.register_step_post_hook(module.project_parameters)\n"
+    )
+
+
+def test_two_parameters_of_one_module_take_one_hook() -> None:
+    init = "self.a = nn.Parameter(torch.rand(n))\nself.b = nn.Parameter(torch.rand(n))"
+    code = module(init, "self.a.data.clamp_(0, 1)\nself.b.data.clamp_(0, 1)\nreturn x * self.a * self.b")
+    train = "\n\nnet = Net()\noptimizer = torch.optim.Adam([net.a, net.b])\n"
+    assert fixed({"net.py": code + train}, RULE)["net.py"].count("register_step_post_hook") == 1
+
+
+def test_step_of_an_optimizer_from_elsewhere_beside_one_that_is_built() -> None:
+    tune = """
+        from net import Net
+        from elsewhere import create_optimizer
+
+        def main(batches):
+            net = Net()
+            optimizer = create_optimizer(net)
+            for x in batches:
+                net(x).sum().backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        """
+    net = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w") + TRAIN
+    result = fixed({"net.py": net, "tune.py": dedent(tune)}, RULE)
+    assert HOOK in result["net.py"]
+    assert "        optimizer.step()\n        net.project_parameters()\n" in result["tune.py"]
+
+
+def test_step_that_gets_the_optimizer_is_left_to_who_builds_it() -> None:
+    step = """
+        def step(net, loss, optimizer):
+            optimizer.zero_grad()
+            loss(net(1)).backward()
+            optimizer.step()
+        """
+    net = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w") + TRAIN
+    tree = {"net.py": net, "loop.py": dedent(step)}
+    (finding,) = analyse(tree, RULE)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.SAFE
+    assert fixed(tree, RULE)["loop.py"] == tree["loop.py"]
+
+
+def test_step_of_an_unknown_model_needs_consent() -> None:
+    loops = """
+        from net import Net
+
+        def train(model: Net, optimizer):
+            optimizer.zero_grad()
+            model(1).sum().backward()
+            optimizer.step()
+
+        def tune(model, optimizer):
+            optimizer.zero_grad()
+            model(1).sum().backward()
+            optimizer.step()
+        """
+    net = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w")
+    (finding,) = analyse({"net.py": net, "loop.py": dedent(loops)}, RULE)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert "may take its parameters too" in (finding.help or "")
+
+
+def test_module_that_imports_the_script_is_not_imported_by_it() -> None:
+    net = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w").replace(
+        "import torch\n", "import torch\nfrom tools import make\n", 1
+    )
+    tools = "import torch\n\n\ndef make(model):\n    return torch.optim.Adam(model.parameters())\n"
+    run = "from net import Net, make, nn\n\noptimizer = make(nn.Sequential(Net()))\n"
+    (finding,) = unchanged(RULE, {"net.py": net, "tools.py": tools, "run.py": run}, findings=1)
+    assert "net.py imports tools.py" in (finding.help or "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("net.apply(init)", "net.apply(init)\nnet.project_parameters()"),
+        ("init_weights(net, 0.1)", "init_weights(net, 0.1)\nnet.project_parameters()"),
+        (
+            "net = init_weights(net)",
+            "net = init_weights(net)\nfor module in net.modules():\n    if isinstance(module, Net):"
+            + "\n        module.project_parameters()",
+        ),
+        ("other.apply(init)", "other.apply(init)"),
+        ("table.apply(init)", "table.apply(init)"),
+        ("wandb.init(other)", "wandb.init(other)"),
+    ],
+)
+def test_call_after_an_initialisation(before: str, after: str) -> None:
+    head = "import torch\nfrom net import Net\nfrom elsewhere import init, init_weights, table, wandb\n\n"
+    head += "other = torch.nn.Linear(2, 2)\nnet = Net()\n"
+    assert wired(f"{head}{before}\nopt = torch.optim.SGD(net.parameters(), 0.1)\n").startswith(
+        f"{head}{after}\nopt = "
+    )
+
+
+def test_call_after_an_initialisation_by_the_module_around() -> None:
+    train = wired(
+        """
+        import torch
+        from net import Net
+
+        class Model(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net = Net()
+                self.apply(self.reset)
+
+            def reset(self, module):
+                pass
+
+        model = Model()
+        opt = torch.optim.SGD(model.parameters(), 0.1)
+        """
+    )
+    assert (
+        "        self.apply(self.reset)\n"
+        "        for module in self.modules():\n"
+        "            if isinstance(module, Net):\n"
+        "                module.project_parameters()\n"
+    ) in train
+
+
+@pytest.mark.parametrize(
+    "line", ["nn.init.normal_(self.w)", "self.apply(print)", "self.w = nn.Parameter(self.w)"]
+)
+def test_constructor_of_a_subclass_that_changes_the_parameter(line: str) -> None:
+    heir = f"\n\nclass Heir(Net):\n    def __init__(self):\n        super().__init__()\n        {line}\n"
+    code = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w") + heir
+    net = fixed({"net.py": code + TRAIN.replace("Net()", "Heir()")}, RULE)["net.py"]
+    assert f"        {line}\n        self.project_parameters()\n" in net
+
+
+def test_constructor_of_a_subclass_that_does_something_else() -> None:
+    heir = "\n\nclass Heir(Net):\n    def __init__(self):\n        super().__init__()\n        self.n = 1\n"
+    code = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w") + heir
+    assert heir in fixed({"net.py": code + TRAIN}, RULE)["net.py"]
+
+
+def test_bound_that_only_a_subclass_has() -> None:
+    heir = "\n\nclass Heir(Net):\n    def __init__(self):\n        super().__init__()\n        self.top = 1\n"
+    code = module(W, "self.w.data.clamp_(0, self.top)\nreturn x * self.w") + heir
+    (finding,) = unchanged(RULE, code + TRAIN.replace("Net()", "Heir()"), findings=1)
+    assert "`top` is not there yet when `__init__` ends" in (finding.help or "")
 
 
 def test_inline_return() -> None:

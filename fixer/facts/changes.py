@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from fixer.facts.file import File, Function, dotted
+from fixer.facts.file import File, Function, dotted, self_name
 from fixer.facts.instances import Instances
 from fixer.facts.kinds import Answer
 from fixer.facts.project import Class, Project
@@ -31,8 +31,32 @@ def changed_later(project: Project, cls: Class, methods: Iterable[Projecting]) -
     return None
 
 
-def _reads(file: File, method: Projecting) -> set[str]:
-    """The attributes of plain names that the projections read, the projected parameters' own left out."""
+def absent_at_first(project: Project, cls: Class, methods: Iterable[Projecting]) -> str | None:
+    """An attribute that the projections read and that only subclasses, or other methods, give an object."""
+    if not project.has_known_bases(cls):
+        return None
+    present = {*project.class_slots(cls)}
+    for relative in project.lineage(cls):
+        present |= {*relative.methods, *_class_level(relative.node)}
+    for method in methods:
+        own = self_name(method.function)
+        reads = _reads(cls.file, method, of=own)
+        if reads - present:
+            return min(reads - present)
+    return None
+
+
+def _class_level(node: ast.ClassDef) -> Iterator[str]:
+    """The names that the body of a class binds or annotates."""
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        yield from (part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+
+
+def _reads(file: File, method: Projecting, of: str | None = None) -> set[str]:
+    """The attributes of plain names (or of one) that the projections read, the parameters' own left out."""
     written = {
         part
         for update, _ in method.updates
@@ -53,6 +77,8 @@ def _reads(file: File, method: Projecting) -> set[str]:
         parent = file.parents[part]
         called = isinstance(parent, ast.Call) and parent.func is part
         imported = part.value.id in file.imports
+        if of not in (None, part.value.id):
+            continue
         if not (called or imported or part.attr in ("data", "training") or ast.unparse(part) in targets):
             found.add(part.attr)
     return found
@@ -68,12 +94,22 @@ def _change_in_family(instances: Instances, name: str, runs: set[Function]) -> s
     }
     for owner in instances.family:
         for method in owner.methods.values():
-            if method in runs or name not in written_attributes([method]):
+            if method in runs or not (name in written_attributes([method]) or _registers(method, name)):
                 continue
             if method in constructing and not _is_called_elsewhere(project, method, constructing):
                 continue
             return f"`{method.name}`"
     return None
+
+
+def _registers(method: Function, name: str) -> bool:
+    """``self.register_buffer("mask", mask)``."""
+    return any(
+        isinstance(node, ast.Call)
+        and (dotted(node.func) or "").rpartition(".")[2] in ("register_buffer", "setattr", "__setattr__")
+        and any(isinstance(argument, ast.Constant) and argument.value == name for argument in node.args)
+        for node in ast.walk(method)
+    )
 
 
 def _is_called_elsewhere(project: Project, method: Function, callers: set[Function]) -> bool:

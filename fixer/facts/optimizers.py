@@ -277,6 +277,39 @@ def steps(project: Project) -> list[Step]:
     return sorted(found, key=lambda step: (step.file.path, step.statement.lineno))
 
 
+def has_unknown_origin(project: Project, step: Step, built: list[Construction]) -> bool:
+    """Whether a stepped optimizer comes out of a call other than those that are known to build one.
+
+    One that the scope gets from elsewhere, or that wraps another, is a known one.
+    """
+    owner = step.file.class_of(step.scope) if isinstance(step.scope, Function) else None
+    where = owner if owner is not None and "." in step.optimizer else step.scope
+    known = {construction.call for construction in built}
+    calls = [
+        node.value
+        for node in ast.walk(where)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and any(dotted(target) == step.optimizer for target in node.targets)
+    ]
+    return any(call not in known and not _gives_optimizer(project, step.file, call, built) for call in calls)
+
+
+def _gives_optimizer(project: Project, file: File, call: ast.Call, built: list[Construction]) -> bool:
+    """Whether a call certainly returns an optimizer that the tree builds, or one that it is given."""
+    flow = flow_with_callers(project, file, file.function(call) or file.tree)
+    if isinstance(flow.kind(call), OptimizerKind):
+        return True
+    if any(isinstance(flow.kind(argument), OptimizerKind) for argument in call.args):
+        return True
+    symbol = project.resolve(file, call.func)
+    return symbol is not None and any(
+        construction.file.symbol(construction.scope) == symbol
+        for construction in built
+        if not isinstance(construction.scope, ast.Module)
+    )
+
+
 def _is_stepped_in(scope: Scope, name: str) -> bool:
     return any(
         isinstance(node, ast.Call)
@@ -288,14 +321,23 @@ def _is_stepped_in(scope: Scope, name: str) -> bool:
 
 
 def _modules_in(flow: Flow, scope: Scope) -> Iterator[Model]:
-    """The modules that a scope calls."""
+    """The modules that a scope calls, and the arguments of which nothing is known that it calls."""
     seen: set[str] = set()
+    arguments = set() if isinstance(scope, ast.Module) else _argument_names(scope)
     for node in walk_function(scope):
         if isinstance(node, ast.Call):
             name = dotted(node.func)
-            if name is not None and name not in seen and _is_module(flow.kind(node.func)):
+            if name is None or name in seen:
+                continue
+            kind = flow.kind(node.func)
+            if _is_module(kind) or (name in arguments and kind == UNKNOWN):
                 seen.add(name)
                 yield Model.of(node.func, flow)
+
+
+def _argument_names(function: Function) -> set[str]:
+    arguments = function.args
+    return {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
 
 
 # What callers pass
@@ -415,7 +457,7 @@ def holds(project: Project, model: Model, cls: Class, paths: set[str], file: Fil
     answer = _holds(project, model.kind, cls, frozenset())  # Yes if in one branch at least
     if answer is not Answer.UNKNOWN:
         return answer
-    if not _is_given(model, file) and not _reaches(project, file, cls):
+    if not _is_given(model, file) and not project.reaches(file, cls.file.path):
         return Answer.NO
     return Answer.UNKNOWN
 
@@ -504,21 +546,4 @@ def _is_given(model: Model, file: File) -> bool:
     function = file.function(model.node)
     if name is None or function is None:
         return False
-    arguments = {a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
-    return name.split(".")[0] in arguments
-
-
-def _reaches(project: Project, file: File, cls: Class) -> bool:
-    """Whether a file imports, directly or through others, the file of a class."""
-    seen = {file.path}
-    waiting = [file]
-    while waiting:
-        current = waiting.pop()
-        if current.path == cls.file.path:
-            return True
-        for path in project.imported_paths(current):
-            following = project.file(path)
-            if path not in seen and following is not None:
-                seen.add(path)
-                waiting.append(following)
-    return False
+    return name.split(".")[0] in _argument_names(function)

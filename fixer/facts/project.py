@@ -213,6 +213,21 @@ class Project:
                     found.add(path)
         return found
 
+    def reaches(self, file: File, path: Path) -> bool:
+        """Whether a file is at `path` or imports that one, directly or through others."""
+        seen = {file.path}
+        waiting = [file]
+        while waiting:
+            current = waiting.pop()
+            if current.path == path:
+                return True
+            for imported in self.imported_paths(current):
+                following = self.file(imported)
+                if imported not in seen and following is not None:
+                    seen.add(imported)
+                    waiting.append(following)
+        return False
+
     def _resolve(self, file: File, name: str, seen: set[tuple[Path, str]]) -> Symbol | None:
         """Look a name up; what `seen` holds was asked before on the way, in vain or without an answer yet."""
         if (file.path, name) in seen:

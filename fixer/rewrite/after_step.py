@@ -6,14 +6,16 @@ import ast
 from collections.abc import Iterator
 
 from fixer.contract import Region, Wiring
-from fixer.facts.file import File, Function
-from fixer.facts.kinds import Answer
+from fixer.facts.file import File, Function, self_name
+from fixer.facts.initialisations import initialisations, reinitialising
+from fixer.facts.kinds import ANY_MODULE, Answer
 from fixer.facts.optimizers import (
     Construction,
     Model,
     Scope,
     Step,
     constructions,
+    has_unknown_origin,
     holds,
     is_instance,
     owning,
@@ -42,34 +44,75 @@ class AfterStep:
 
         A method that may never be called would drop the constraint.
         """
-        found = list(self._constructions())
-        if not found:
-            found = [
-                (Answer.YES, self._step(step, model))
-                for step in steps(self.project)
-                for model in step.models
-                if self._holds(model, step.file) is Answer.YES
-            ]
+        built = constructions(self.project)
+        found = list(self._constructions(built))
+        certain = any(answer is Answer.YES for answer, _ in found)
+        if certain or not found:
+            found += self._steps(built if certain else None)
         if not any(answer is Answer.YES for answer, _ in found):
             certainly = " certainly" if found else ""
             raise CannotRewriteError(f"no optimizer in this tree{certainly} takes its parameters")
+        self._after_initialisations()
         return [wiring for _, wiring in found]
 
-    def _constructions(self) -> Iterator[tuple[Answer, Wiring]]:
+    def _after_initialisations(self) -> None:
+        """Call the method where a constrained parameter gets a new value before there is an optimizer."""
+        relatives = {*self.project.lineage(self.cls), *self.project.subclasses(self.cls)}
+        family = {relative.node for relative in relatives}
+        for found in initialisations(self.project):
+            if not family.isdisjoint(found.file.ancestors(found.statement)):
+                continue  # the constructors of the class and of its subclasses end with a call
+            if self._holds(found.model, found.file) is not Answer.YES:
+                continue
+            editor = self.rewrite.file(found.file)
+            rebound = isinstance(found.statement, ast.Assign)  # by what need not be of the class itself
+            model = Model(found.model.node, ANY_MODULE) if rebound else found.model
+            try:
+                editor.insert_after(found.statement, self.call(editor, found.scope, model, "{}()"))
+            except CannotRewriteError:
+                where = f"line {found.statement.lineno} of {found.file.path.name}"
+                self.cautions.append(f"{where} may move its parameters out of range before the first step")
+        for heir, constructor in reinitialising(self.project, self.cls, self.paths):
+            own = self_name(constructor)
+            if own is None or any(isinstance(node, ast.Return) for node in ast.walk(constructor)):
+                raise CannotRewriteError(f"`__init__` of {heir.node.name} may return early")
+            editor = self.rewrite.file(heir.file)
+            editor.insert_after(constructor.body[-1], f"{own}.{self.method}()")
+
+    def _constructions(self, built: list[Construction]) -> Iterator[tuple[Answer, Wiring]]:
         """The optimizers that take the parameters, or may take them."""
-        for built in constructions(self.project):
-            for model in dict.fromkeys(owning(self.project, m, self.cls, self.paths) for m in built.models):
-                answer = self._holds(model, built.file)
-                if answer is Answer.NO:
-                    continue
+        for construction in built:
+            for model, answer in self._models(construction):
                 try:
-                    yield answer, self._construction(built, model)
+                    yield answer, self._construction(construction, model)
                 except CannotImportError:
                     if answer is Answer.YES:
                         raise
                     self.cautions.append(
-                        f"an optimizer in {built.file.path.name} may take its parameters too"
+                        f"an optimizer in {construction.file.path.name} may take its parameters too"
                     )
+
+    def _models(self, built: Construction) -> list[tuple[Model, Answer]]:
+        """What an optimizer takes parameters from, each expression once: as it is where they are taken."""
+        found: dict[str, tuple[Model, Answer]] = {}
+        for model in (owning(self.project, taken, self.cls, self.paths) for taken in built.models):
+            text, answer = ast.unparse(model.node), self._holds(model, built.file)
+            if answer is Answer.YES or (answer is Answer.UNKNOWN and text not in found):
+                found[text] = (found.get(text, (model, answer))[0], answer)
+        return list(found.values())
+
+    def _steps(self, built: list[Construction] | None) -> Iterator[tuple[Answer, Wiring]]:
+        """The steps of optimizers whose construction is not in sight: all of them where `built` is None."""
+        for step in steps(self.project):
+            if built is not None and not has_unknown_origin(self.project, step, built):
+                continue
+            answers = {model: self._holds(model, step.file) for model in step.models}
+            for model, answer in answers.items():
+                if answer is Answer.YES:
+                    yield answer, self._step(step, model)
+            if Answer.UNKNOWN in answers.values() and Answer.YES not in answers.values():
+                where = f"line {step.statement.lineno} of {step.file.path.name}"
+                self.cautions.append(f"the optimizer in {where} may take its parameters too")
 
     def _holds(self, model: Model, file: File) -> Answer:
         return holds(self.project, model, self.cls, self.paths, file)
@@ -80,7 +123,7 @@ class AfterStep:
             self.cautions.append(f"`{ast.unparse(built.call.func)}` may not be a torch.optim.Optimizer")
         span = editor.line_start(built.statement), editor.line_end(built.statement)
         target = built.target or _fresh("optimizer", built.scope)
-        hook = self._call(editor, built.scope, model, f"{target}.register_step_post_hook({{}})")
+        hook = self.call(editor, built.scope, model, f"{target}.register_step_post_hook({{}})")
         if built.target is None:
             _require_hoistable(built)
             call = built.file.source.segment(built.call)
@@ -93,10 +136,10 @@ class AfterStep:
     def _step(self, step: Step, model: Model) -> Wiring:
         editor = self.rewrite.file(step.file)
         span = editor.line_start(step.statement), editor.line_end(step.statement)
-        editor.insert_after(step.statement, self._call(editor, step.scope, model, "{}()"))
+        editor.insert_after(step.statement, self.call(editor, step.scope, model, "{}()"))
         return _wiring("step", step, span, model, step.optimizer)
 
-    def _call(self, editor: Editor, scope: Scope, model: Model, form: str) -> str:
+    def call(self, editor: Editor, scope: Scope, model: Model, form: str) -> str:
         """`form` filled with the method of the model, or of every instance of the class within it."""
         name = editor.source.segment(model.node)
         if is_instance(self.project, model.kind, self.cls):

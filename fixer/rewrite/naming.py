@@ -56,6 +56,11 @@ def of_symbol(project: Project, file: File, symbol: Symbol) -> Reference:
         raise CannotImportError(f"{symbol.path.name} cannot be imported under the name `{module}`")
     if project.module_path(file.path, Import(name, len(module) - len(name))) != symbol.path:
         raise CannotImportError(f"`{module}` would be another module in {file.path.name}")
+    home = project.file(symbol.path)
+    if home is not None and project.reaches(home, file.path):
+        raise CannotImportError(
+            f"{symbol.path.name} imports {file.path.name}, which cannot import it in turn"
+        )
     top, _, rest = symbol.name.partition(".")
     alias = _free_name(file, top, name)
     needs = f"from {module} import {top}" + (f" as {alias}" if alias != top else "")
