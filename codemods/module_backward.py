@@ -309,7 +309,13 @@ def _remove_comments_behind(editor: Editor, method: Function) -> None:
 def _remove(rewrite: Rewrite, project: Project, removals: list[Removal]) -> None:
     doomed: dict[ast.stmt, File] = {}
     for removal in removals:
-        if removal.whole or _loses_all_targets(project, removal, removals):
+        if removal.value is not None:
+            together = [other for other in removals if other.statement is removal.statement]
+            if _loses_all_parts(together):
+                doomed[removal.statement] = removal.file
+            elif removal is together[0]:
+                _drop_parts(rewrite.file(removal.file), together)
+        elif removal.whole or _loses_all_targets(project, removal, removals):
             doomed[removal.statement] = removal.file
         else:
             _drop_target(rewrite.file(removal.file), removal)
@@ -326,6 +332,28 @@ def _loses_all_targets(project: Project, removal: Removal, removals: list[Remova
         and len(going) == len(statement.targets)
         and is_pure(project, removal.file, statement.value)
     )
+
+
+def _parts(statement: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
+    """The pairs of ``a, b = x, y``."""
+    assert isinstance(statement, ast.Assign)
+    target, value = statement.targets[0], statement.value
+    assert isinstance(target, ast.Tuple)
+    assert isinstance(value, ast.Tuple)
+    return list(zip(target.elts, value.elts, strict=True))
+
+
+def _loses_all_parts(removals: list[Removal]) -> bool:
+    return len(removals) == len(_parts(removals[0].statement))
+
+
+def _drop_parts(editor: Editor, removals: list[Removal]) -> None:
+    """``self.x, n = x, len(x)`` becomes ``n = len(x)``."""
+    statement = removals[0].statement
+    going = [removal.target for removal in removals]
+    kept = [pair for pair in _parts(statement) if pair[0] not in going]
+    targets, values = (", ".join(map(editor.source.segment, side)) for side in zip(*kept, strict=True))
+    editor.replace_span(*editor.source.span(statement), f"{targets} = {values}")
 
 
 def _drop_target(editor: Editor, removal: Removal) -> None:

@@ -441,7 +441,6 @@ def test_stored_only_for_it(before: str, after: str) -> None:
         "self.x = self.norm(x); return x",
         "self.x = self.layers[0].sum(x); return x",
         "self.x = self.weight; return x",
-        "self.x, y = x, x; return y",
         "self.x = x; del self.x; return x",
         "self.x = x; self.x[0] = 1; return x",
     ],
@@ -500,6 +499,26 @@ def test_placeholder_that_is_a_buffer_stays() -> None:
     init = "def __init__(self):\n    super().__init__()\n    self.register_buffer('x', None)"
     forward = "self.x = x; return x"
     changed(module(SAVES, forward, init), module("", forward, init))
+
+
+@pytest.mark.parametrize(
+    ("stored", "left"),
+    [
+        ("self.x, self.y = x, x * 2", ""),
+        ("self.x, n = x, len(x)", "n = len(x)"),
+        ("n, self.x, m = len(x), x, 2", "n, m = len(x), 2"),
+        ("(self.x, self.kept) = (x, 1)  # both", "self.kept = 1  # both"),
+        ("self.x, self.y = x.chunk(2)", None),
+        ("self.x, *rest = x, 1, 2", None),
+        ("self.x, n = self.layer(x), 1", None),
+        ("self.x, n = torch.rand_like(x), 1", None),
+    ],
+)
+def test_tuples(stored: str, left: str | None) -> None:
+    backward = "def backward(self, g):\n    return self.x * g + self.y"
+    before = module(backward, f"{stored}\n    return x * 1")
+    kept = stored if left is None else left
+    changed(before, module("", f"{kept}\n    return x * 1" if kept else "return x * 1"))
 
 
 def test_chain_of_attributes_goes() -> None:

@@ -13,6 +13,10 @@ from tests.rules import analyse, changed, fixed, unchanged
 RULE = ProjectionInForward
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n\n\n"
 TRAIN = "\n\nnet = Net()\noptimizer = torch.optim.Adam(net.parameters())\n"
+AFTER_ALL = """\
+for module in net.modules():
+    if isinstance(module, Net):
+        module.project_parameters()"""
 HOOK = "optimizer.register_step_post_hook(net.project_parameters)\n"
 
 
@@ -224,6 +228,43 @@ def test_argument_of_helper() -> None:
     code = module(
         W,
         "self.clip(x.max())\nreturn x * self.w",
+        extra="def clip(self, top):\n    self.w.data.clamp_(0, top)",
+    )
+    unchanged(RULE, code + TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("call", "forward"),
+    [
+        ("self.clip(0.5)", "return x * self.w"),
+        ("self.clip(top=self.top)", "return x * self.w"),
+        ("self.clip()", "return x * self.w"),
+    ],
+)
+def test_constant_argument_of_helper(call: str, forward: str) -> None:
+    code = module(
+        W + "\nself.top = 0.5",
+        f"{call}\n{forward}",
+        extra="def clip(self, top=1.0):\n    self.w.data.clamp_(0, top)",
+    )
+    net = fixed({"net.py": code + TRAIN}, RULE)["net.py"]
+    assert f'after every optimizer step."""\n        {call}\n' in net
+    assert f"    def forward(self, x):\n        {forward}\n" in net
+
+
+def test_helper_that_two_calls_pass_different_arguments() -> None:
+    code = module(
+        W,
+        "self.clip(1.0)\ny = x * self.w\nself.clip(0.5)\nreturn y * self.w",
+        extra="def clip(self, top):\n    self.w.data.clamp_(0, top)",
+    )
+    unchanged(RULE, code + TRAIN)
+
+
+def test_argument_of_helper_that_forward_changes() -> None:
+    code = module(
+        W + "\nself.top = 1.0",
+        "self.top = self.top / 2\nself.clip(self.top)\nreturn x * self.w",
         extra="def clip(self, top):\n    self.w.data.clamp_(0, top)",
     )
     unchanged(RULE, code + TRAIN)
@@ -580,8 +621,7 @@ def test_module_that_imports_the_script_is_not_imported_by_it() -> None:
         ("init_weights(net, 0.1)", "init_weights(net, 0.1)\nnet.project_parameters()"),
         (
             "net = init_weights(net)",
-            "net = init_weights(net)\nfor module in net.modules():\n    if isinstance(module, Net):"
-            + "\n        module.project_parameters()",
+            f"net = init_weights(net)\n{AFTER_ALL}",
         ),
         ("other.apply(init)", "other.apply(init)"),
         ("table.apply(init)", "table.apply(init)"),

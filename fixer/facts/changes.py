@@ -70,6 +70,7 @@ def _reads(file: File, method: Projecting, of: str | None = None) -> set[str]:
         part.test for unit in method.units for part in ast.walk(unit.statement) if isinstance(part, ast.If)
     ]
     nodes += [support.value for support in method.support]
+    nodes += [method.call] if method.call is not None else []
     found = set()
     for part in (part for node in nodes for part in ast.walk(node)):
         if not isinstance(part, ast.Attribute) or not isinstance(part.value, ast.Name):

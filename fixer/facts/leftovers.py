@@ -45,6 +45,8 @@ class Removal:
     target: ast.Attribute
     whole: bool
     """Whether the statement goes, or only this one of its targets (``out = self.out = f(x)``)."""
+    value: ast.expr | None = None
+    """What goes along with a target in ``self.x, self.y = x, y``."""
 
 
 def leftovers(instances: Instances, method: Function) -> dict[str, list[Removal]]:
@@ -140,14 +142,14 @@ def _is_placeholder(removal: Removal) -> bool:
 
 def _removal(instances: Instances, file: File, target: ast.Attribute) -> Removal | None:
     """How one write of ``self.name`` can go, None if it has to stay."""
-    statement = file.parents[target]
+    statement = file.statement(target)
     function = file.function(target)
     cls = file.class_of(function) if function else None
     if cls is None or function is None or not isinstance(statement, (ast.Assign, ast.AnnAssign)):
         return None
     if function.args.args[:1] == [] or dotted(target.value) != function.args.args[0].arg:
         return None
-    value = statement.value
+    value = _paired(statement, target)
     if value is None:
         return None
     if function.name in _CONSTRUCTORS:
@@ -160,14 +162,31 @@ def _removal(instances: Instances, file: File, target: ast.Attribute) -> Removal
         return None  # storing it registers it
     if isinstance(value, ast.Attribute) and kind == UNKNOWN:
         return None  # may be a parameter or a layer, which storing registers
-    targets = _targets(statement)
-    if len(targets) > 1:
+    paired = value is not statement.value
+    if len(_targets(statement)) > 1 and not paired:
         return Removal(file, statement, target, whole=False)
     methods = {name for relative in instances.family for name in relative.methods}
     touched = {node.attr for node in ast.walk(value) if isinstance(node, ast.Attribute)}
     if methods & touched or not is_pure(instances.project, file, value):
         return None
-    return Removal(file, statement, target, whole=True)
+    return Removal(file, statement, target, whole=not paired, value=value if paired else None)
+
+
+def _paired(statement: ast.Assign | ast.AnnAssign, target: ast.Attribute) -> ast.expr | None:
+    """What a target gets: the value, or its part where a tuple is assigned to a tuple on one line."""
+    match statement:
+        case ast.AnnAssign(target=only, value=value) if only is target:
+            return value
+        case ast.Assign(targets=targets, value=value) if target in targets:
+            return value
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if (
+            target in targets
+            and len(targets) == len(values)
+            and statement.lineno == statement.end_lineno
+            and not any(isinstance(part, ast.Starred) for part in [*targets, *values])
+        ):
+            return values[targets.index(target)]
+    return None
 
 
 def _targets(statement: ast.Assign | ast.AnnAssign) -> list[ast.expr]:

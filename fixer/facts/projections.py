@@ -102,12 +102,36 @@ def projecting_methods(project: Project, cls: Class) -> list[Projecting]:
     found = []
     for method in analyses:
         if method.function.name in reached:
+            method.takes_constants = _takes_constants(project, cls, method.function, reached)
             projecting = method.projecting(reached[method.function.name])
             if projecting is not None:
                 found.append(
                     projecting if projecting.function.name == "forward" else _called(project, projecting)
                 )
     return found
+
+
+def _takes_constants(
+    project: Project, cls: Class, function: Function, reached: dict[str, list[Function]]
+) -> bool:
+    """Whether a helper is called in one place, with what depends on nothing but configuration."""
+    calls = [
+        (caller, node)
+        for caller in cls.methods.values()
+        for node in ast.walk(caller)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == function.name
+    ]
+    if len(calls) != 1:
+        return False
+    caller, call = calls[0]
+    flow = project.flow(cls.file, caller)
+    if flow is None or function.name == "forward":
+        return False
+    method = _Method(project, cls, caller, flow)
+    method.state = method._state(reached[function.name])
+    return method.passes_constants(call)
 
 
 def _called(project: Project, helper: Projecting) -> Projecting:
@@ -130,10 +154,10 @@ def _called(project: Project, helper: Projecting) -> Projecting:
         function, node = calls[0]
         statement = cls.file.statement(node)
         flow = project.flow(cls.file, function)
-        is_call = isinstance(statement, ast.Expr) and _is_bare_call(statement.value, node)
-        if is_call and flow is not None and isinstance(statement, ast.Expr):
+        if flow is not None and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
             caller = _Method(project, cls, function, flow)
-            return caller.calling(statement, helper)
+            if statement.value.func is node and caller.passes_constants(statement.value):
+                return caller.calling(statement, helper)
     if outside or len(calls) != 1 or whole:
         where = outside[0] if outside else f"{len(calls)} places in the class"
         return replace(helper, obstacle=helper.obstacle or f"`{name}` is used in {where}")
@@ -142,10 +166,6 @@ def _called(project: Project, helper: Projecting) -> Projecting:
 
 def _inside(file: File, node: ast.AST, cls: Class) -> bool:
     return cls.node in file.ancestors(node)
-
-
-def _is_bare_call(value: ast.expr, function: ast.Attribute) -> bool:
-    return isinstance(value, ast.Call) and value.func is function and not value.args and not value.keywords
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -198,6 +218,8 @@ class _Method:
                 if update is not None and nature is not None and self.file.function(node) is function:
                     self.natures[node] = (update, nature)
         self.state: set[str] = set()
+        self.takes_constants = False
+        """Whether the arguments are the same in each call of the module."""
 
     @cached_property
     def bound_once(self) -> dict[str, ast.Assign]:
@@ -273,6 +295,10 @@ class _Method:
             call=call,
         )
 
+    def passes_constants(self, call: ast.Call) -> bool:
+        """Whether no argument of a call depends on the batch, on state or on chance."""
+        return all(map(self._independent, [*call.args, *(keyword.value for keyword in call.keywords)]))
+
     # What the values are made of
 
     def _state(self, functions: list[Function]) -> set[str]:
@@ -315,7 +341,7 @@ class _Method:
     def _independent(self, node: ast.AST) -> bool:
         """Whether nothing in a statement or expression depends on the batch, on state or on chance."""
         for part in ast.walk(node):
-            if self.flow.depends_on_arguments(part):
+            if not self.takes_constants and self.flow.depends_on_arguments(part):
                 return False
             if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
                 if part.value.id == self.self_name and part.attr in self.state:
