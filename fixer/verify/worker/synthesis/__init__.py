@@ -1,7 +1,7 @@
 """Builds a module and finds inputs for it, from its source, its names and its errors."""
 
 from .outputs import flatten_tensors
-from .probing import HarnessError
+from .probing import HarnessError, on_cpu
 from .recipe import Arguments, Recipe, build, call, call_function, make_inputs
 from .synthesize import arguments_for, synthesize
 
@@ -15,5 +15,6 @@ __all__ = [
     "call_function",
     "flatten_tensors",
     "make_inputs",
+    "on_cpu",
     "synthesize",
 ]

@@ -58,7 +58,8 @@ def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
     elif holder is collections.abc.Callable:
         yield from of_kind("class" if names.kind_of(name) == "class" else "callable", name, context)
     elif holder is type:
-        yield from (specs.named(item) for item in arguments if specs.is_importable(item))
+        useful = (item for item in arguments if item is not nn.Module and not inspect.isabstract(item))
+        yield from (specs.named(item) for item in useful if specs.is_importable(item))
         yield from of_kind("class", name, context)
     elif holder in _SEQUENCES:
         yield from _sequence(holder, arguments, name, context)

@@ -164,6 +164,13 @@ class Scope:
     def _ifexp(self, node: ast.IfExp, depth: int) -> Spec | None:
         return self.read(node.body, depth) or self.read(node.orelse, depth)
 
+    def _listcomp(self, node: ast.ListComp, depth: int) -> Spec | None:
+        """Describe ``[Block(width) for _ in range(depth)]`` with two items."""
+        item = self.read(node.elt, depth)
+        return None if item is None else specs.sequence("list", [item] * 2)
+
+    _generatorexp = _listcomp
+
     def number(self, node: ast.AST, depth: int = 0) -> Any:
         """Return the number that an expression stands for, None if it is not one."""
         found = self.read(node, depth)

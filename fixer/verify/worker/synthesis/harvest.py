@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MAX_CALLS = 8
 _MAX_SHAPES = 12
 _MAX_RANK = 5
+_MAX_STEPS = 4
 
 
 class _Site(NamedTuple):
@@ -78,20 +79,15 @@ def _callee(site: _Site) -> str:
 
 def _is_instance(site: _Site, class_name: str) -> bool:
     """Whether what is called was built from the class: at once, or into a name that is called later."""
-    func = site.node.func
-    for _ in range(2):
-        if isinstance(func, ast.Call):
-            inner = func.func
-            if (source.dotted(inner) or "").rsplit(".", 1)[-1] == class_name:
+    value: ast.expr | None = site.node.func
+    for _ in range(_MAX_STEPS):
+        if isinstance(value, ast.Call):
+            if (source.dotted(value.func) or "").rsplit(".", 1)[-1] == class_name:
                 return True
-            if not isinstance(inner, ast.Attribute):  # ``Net().eval()`` is still a net
-                return False
-            func = inner.value
-        assigned = site.scope.assigned(func)
-        if assigned is None:
-            return False
-        func = assigned
-    return isinstance(func, ast.Call) and (source.dotted(func.func) or "").rsplit(".", 1)[-1] == class_name
+            value = value.func.value if isinstance(value.func, ast.Attribute) else None  # ``Net().eval()``
+        elif value is not None:
+            value = site.scope.assigned(value)
+    return False
 
 
 def _small_batch(state: State) -> State:

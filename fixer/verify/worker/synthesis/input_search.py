@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
-from . import harvest, outputs, probing, recipe, repair_inputs, signatures, specs, user
+from . import feature_maps, harvest, outputs, probing, recipe, repair_inputs, signatures, specs, user
 from .case import Probe
 from .probing import Attempt, Failure
 from .search import Search
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 200
 _SECONDS_FOR_BETTER = 0.3
+_IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")
 
 
 class UnsuitableError(Exception):
@@ -56,6 +58,14 @@ class InputSearch:
         self._draft = draft
         self._deadline = deadline
         self._weaker: Recipe | None = None
+        self._found: Search | None = None
+
+    def resume(self, deadline: float) -> Outcome:
+        """Go on where `run` ran out of time."""
+        if self._found is None:
+            return Outcome(None, None, None)
+        self._deadline = self._found.deadline = deadline
+        return self._next_of(self._found)
 
     def run(self, harness: dict[str, Any]) -> Outcome:
         """Try what the user says, what the module offers, then guesses and their repairs."""
@@ -80,7 +90,10 @@ class InputSearch:
             first = self._judged(self._attempt(target, state), state)
             return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
 
-        search = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS, self._trusted())
+        self._found = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS, self._trusted())
+        return self._next_of(self._found)
+
+    def _next_of(self, search: Search) -> Outcome:
         for state, _ in search:
             return Outcome(replace(self._draft, inputs=self._arranged(state)), None, None)
         return Outcome(None, self._weaker, search.last)
@@ -104,6 +117,10 @@ class InputSearch:
         if isinstance(self._probe.owner, nn.Module):
             for harvested in harvest.calls(cls, self._probe.parameters, self._probe.context.sources):
                 yield {**best, **harvested}
+        for name, maps in feature_maps.guesses(
+            self._probe.owner, self._draft.construct, self._probe.parameters
+        ):
+            yield {**best, name: maps}
 
     def _starts(self) -> Iterator[State]:
         """Yield tensors of the shapes that those who use the class make, then the other guesses."""
@@ -124,10 +141,10 @@ class InputSearch:
     def _attempt(self, target: Any, state: State) -> Attempt:
         """Call the target; once an input turns out to be changed in place, without gradients for inputs."""
         first = self._attempt_with(target, state, self._draft.leaves)
-        if first.failure is None or not self._draft.leaves or "a leaf Variable" not in first.failure.message:
+        if first.failure is None or not self._draft.leaves or not _IN_PLACE.search(first.failure.message):
             return first
         second = self._attempt_with(target, state, leaves=False)
-        if second.failure is not None and "a leaf Variable" in second.failure.message:
+        if second.failure is not None and _IN_PLACE.search(second.failure.message):
             return first
         self._draft = replace(self._draft, leaves=False)
         return second
@@ -137,7 +154,14 @@ class InputSearch:
 
         def run() -> Any:
             args, kwargs = self._arranged(state).make(maker)
-            return recipe.call(target, args, kwargs)
+            value = recipe.call(target, args, kwargs)
+            if isinstance(self._probe.owner, nn.Module):
+                _differentiate(
+                    self._probe.owner if target is self._target else target,
+                    value,
+                    list(maker.tensors.values()),
+                )
+            return value
 
         entry = getattr(self._probe.function, "__name__", "forward")
         return probing.attempt(run, self._deadline, entry, maker.tensors)
@@ -153,6 +177,21 @@ class InputSearch:
             self._weaker = replace(self._draft, inputs=self._arranged(state))
             self._deadline = min(self._deadline, time.monotonic() + _SECONDS_FOR_BETTER)
         return Attempt(None, Failure(UnsuitableError(objection), (), 10**9, {}))
+
+
+def _differentiate(module: nn.Module, output: Any, inputs: list[torch.Tensor]) -> None:
+    """Go back through what a module returned; raise if it changed in place what that needs."""
+    tensors = [value for _, value in outputs.flatten_tensors(output) if value.requires_grad]
+    leaves = [value for value in [*module.parameters(), *inputs] if value.requires_grad]
+    if not tensors or not leaves:
+        return
+    try:
+        # One number: gradients for anything else import half of torch the first time.
+        total = torch.stack([value.sum().abs().double() for value in tensors]).sum()
+        torch.autograd.grad(total, leaves, allow_unused=True)
+    except RuntimeError as error:
+        if _IN_PLACE.search(str(error)):
+            raise
 
 
 def _objection(module: nn.Module, output: Any) -> str | None:

@@ -15,7 +15,7 @@ from . import names, shapes, signatures, source, specs
 from .annotations import annotated, annotation_of
 from .arguments import unique
 from .roles import in_role
-from .uses import tested
+from .uses import strings, tested
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -79,6 +79,7 @@ def _guesses(
     named = by_name(name)
     if annotation is not None and not _is_tensor_type(annotation):
         yield from annotated(annotation, name, context)
+    yield from strings(name, function, context)
     if getattr(function, "__name__", "") != "forward":
         yield from tested(name, function, context)
         yield from in_role(name, context)

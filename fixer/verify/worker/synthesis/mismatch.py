@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     (r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", ((1, 2),)),
     (r"to have (\d+) channels, but got (\d+) channels", ((2, 1),)),
+    (r"normalized_shape=\[(?:\d+, )*(\d+)\].*got input of size ?\[(?:\d+, )*(\d+)\]", ((2, 1),)),
     (r"running_mean should contain (\d+) elements not (\d+)", ((1, 2),)),
     (r"weight of shape \[(\d+)\] and input of shape \[\d+, (\d+)", ((2, 1),)),
     (r"input_size\. Expected (\d+), got (\d+)", ((2, 1),)),
@@ -110,7 +111,8 @@ def whole_shapes(message: str) -> Iterator[tuple[list[int], list[int]]]:
 
 def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
     """Yield the two sides of a comparison that an assert or the `if` around a raise made."""
-    for left, right, _ in compared(failure, sources):
+    for left, right, node in compared(failure, sources):
+        yield from _from_modulo(node, failure)
         if type(left) is int and type(right) is int and left != right:
             yield left, right
             yield right, left
@@ -121,6 +123,19 @@ def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]
                 if pair[0] != pair[1] and all(type(item) is int for item in pair):
                     yield pair
                     yield pair[::-1]
+
+
+def _from_modulo(node: ast.Compare, failure: Failure) -> Iterator[tuple[int, int]]:
+    """Yield the nearest multiples where ``size % unit == 0`` failed."""
+    if not isinstance(node.left, ast.BinOp) or not isinstance(node.left.op, ast.Mod):
+        return
+    frame = failure.own_frames[-1]
+    try:
+        size, unit = value_in(node.left.left, frame), value_in(node.left.right, frame)
+    except Exception:  # it calls something that is not worth calling again
+        return
+    if type(size) is int and type(unit) is int and size > 0 and unit > 0:
+        yield from ((size, multiple) for multiple in (size + -size % unit, size - size % unit) if multiple)
 
 
 def compared(failure: Failure, sources: Sources) -> Iterator[tuple[Any, Any, ast.Compare]]:

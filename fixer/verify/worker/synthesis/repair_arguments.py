@@ -154,7 +154,9 @@ def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[St
 
 def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
     """The class gives this argument to its base itself, or does not know it."""
-    match = re.search(r"got (?:multiple values for|an unexpected keyword) argument '(\w+)'", failure.message)
+    match = re.search(
+        r"got (?:multiple values for|an unexpected)(?: keyword)? argument '(\w+)'", failure.message
+    )
     if match and match[1] in state:
         yield {name: spec for name, spec in state.items() if name != match[1]}
 

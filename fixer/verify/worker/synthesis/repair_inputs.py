@@ -116,8 +116,9 @@ def _wrong_container(case: Case) -> Iterator[State]:
 
 
 def _none_given(case: Case) -> Iterator[State]:
-    """Something was None: give the arguments that were left out."""
-    for name in case.absent if "None" in case.message else ():
+    """Something was None, or the message names it: give the arguments that were left out."""
+    named = [name for name in case.absent if re.search(rf"\b{re.escape(name)}\b", case.failure.message)]
+    for name in case.absent if "None" in case.message else named:
         useful = (spec for spec in case.probe.guesses(name) if spec != ABSENT and not specs.is_none(spec))
         yield from ({**case.state, name: spec} for spec in itertools.islice(useful, 4))
 

@@ -54,7 +54,10 @@ def _next(states: Iterator[State]) -> State | None:
 
 
 class Search:
-    """Iterates over arguments that work; `last` is the failure that came furthest."""
+    """Iterates over arguments that work; `last` is the failure that came furthest.
+
+    With a later `deadline` it goes on where it stopped.
+    """
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class Search:
         self.last: Failure | None = None
         self._run = run
         self._repair = repair
-        self._deadline = deadline
+        self.deadline = deadline
         self._left = limit
         self._seen: set[str] = set()
         self._queue: list[tuple[tuple[Any, ...], int, _Node]] = []
@@ -79,7 +82,7 @@ class Search:
 
     def __iter__(self) -> Iterator[Found]:
         """Yield what works, in the order in which it is found."""
-        while self._queue and self._left > 0 and time.monotonic() < self._deadline:
+        while self._queue and self._left > 0 and time.monotonic() < self.deadline:
             node = heapq.heappop(self._queue)[2]
             state = _next(node.states)
             if state is None:

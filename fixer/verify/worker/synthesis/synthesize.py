@@ -27,6 +27,10 @@ _ATTEMPTS = 300
 _PARAMETERS = 3_000_000
 _PARAMETERS_IF_NEEDED = 100_000_000
 _SHRINKING_ATTEMPTS = 16
+_SHARE_OF_ONE = 1 / 6
+"""The part of the time left in which inputs are looked for before the class is built in another way."""
+_KEPT = 0.4
+"""The part of all time that is kept for going on with the first ones."""
 
 
 def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
@@ -107,6 +111,7 @@ class _ModuleSearch:
         self._harness = harness
         self._plan = Plan(cls, context)
         self._deadline = deadline
+        self._kept = (deadline - time.monotonic()) * _KEPT
         self._limit = _PARAMETERS
         self._too_large = 0
         self._configured = user.configured_arguments(harness, self._plan.parameters)
@@ -119,7 +124,10 @@ class _ModuleSearch:
             return self._search()
         except TooLargeError:
             self._limit = _PARAMETERS_IF_NEEDED
+        try:
             return self._search()
+        except TooLargeError as error:
+            raise HarnessError(f"could not build {self._cls.__qualname__}: {error}") from error
 
     def instance(self) -> Recipe:
         """Return the first recipe that builds the class, which need not be callable."""
@@ -131,8 +139,10 @@ class _ModuleSearch:
     def _search(self) -> Recipe:
         search = self._new_search()
         best = Outcome(None, None, None)
+        begun: list[InputSearch] = []
         for state, module in search:
-            found = self._call(state, module)
+            begun.append(self._input_search(state, module))
+            found = begun[-1].run(self._harness)
             if found.recipe is not None:
                 return found.recipe
             best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
@@ -141,7 +151,15 @@ class _ModuleSearch:
                 if found.failure.is_hopeless:
                     break
                 search.reject(state, found.failure)
+            if time.monotonic() > self._deadline - self._kept:
+                break
+        for unfinished in begun:
+            found = unfinished.resume(self._deadline)
+            if found.recipe is not None:
+                return found.recipe
         if best.failure is None and best.weaker is None:
+            if search.last is not None and isinstance(search.last.error, TooLargeError):
+                raise search.last.error
             return _settled(best._replace(failure=search.last), f"build {self._cls.__qualname__}")
         return _settled(best, f"call {self._cls.__qualname__}")
 
@@ -181,7 +199,7 @@ class _ModuleSearch:
             iter(()) if self._configured is not None else repair_arguments.repairs(failure, state, self._plan)
         )
 
-    def _call(self, state: State, module: Any) -> Outcome:
+    def _input_search(self, state: State, module: Any) -> InputSearch:
         draft = self._with(state)
 
         def fresh() -> Any:
@@ -190,21 +208,24 @@ class _ModuleSearch:
 
         # Other ways to build the class must keep a chance.
         now = time.monotonic()
-        deadline = self._deadline if self._configured is not None else now + (self._deadline - now) / 3
+        share = 1.0 if self._configured is not None else _SHARE_OF_ONE
+        deadline = now + (self._deadline - now) * share
         probe = Probe(module, module.forward, self._plan.context)
-        return InputSearch(probe, module, fresh, draft, deadline).run(self._harness)
+        return InputSearch(probe, module, fresh, draft, deadline)
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
 
     def _refuse_stub(self, failure: Failure, module: Any) -> None:
         """A method of the class itself that does nothing but raise: there is nothing to run."""
+        name = self._cls.__qualname__
+        if f'Module [{self._cls.__name__}] is missing the required "forward"' in failure.message:
+            raise HarnessError(f"{name} is abstract: it has no forward") from failure.error
         frame = next(iter(reversed(failure.own_frames)), None)
         if frame is None or frame.scope.get("self") is not module:
             return
         function = self._plan.context.sources.enclosing(frame.filename, frame.line)
         if function is not None and source.is_stub(function):
-            name = self._cls.__qualname__
             raise HarnessError(f"{name} is abstract: {function.name} only raises") from failure.error
 
 

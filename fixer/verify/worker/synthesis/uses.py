@@ -89,11 +89,21 @@ def used_in(node: ast.AST, name: str, function: Callable[..., Any], context: Con
         yield from _slot(use, short, function, context)
 
 
+def strings(name: str, function: Callable[..., Any], context: Context) -> Iterator[Spec]:
+    """Yield the strings that an argument itself is compared with."""
+    node = context.sources.function(function)
+    for use in source.uses(node, {name}) if node is not None else ():
+        if isinstance(use.parents[0], ast.Compare):
+            yield from map(specs.literal, _choices(use, function))
+
+
 def _choices(use: source.Use, function: Callable[..., Any]) -> list[str]:
     """Return the strings that an argument is compared with or looked up by."""
     parent = use.parents[0]
     table: ast.AST | None = None
     if isinstance(parent, ast.Compare):
+        if isinstance(parent.ops[0], (ast.In, ast.NotIn)) and parent.left is not use.node:
+            return []  # it is asked what it holds
         found = source.strings_in(parent)
         table = parent.comparators[0]
         if found:
