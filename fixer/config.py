@@ -100,7 +100,8 @@ class Config:
         for key in values.keys() & {"extend_select", "ignore", "exclude"}:
             values[key] = (*getattr(base, key), *values[key])
         if "python" in values:
-            values["verify_settings"] = replace(self.verify_settings, python=values.pop("python"))
+            python = _python(str(values.pop("python")), Path.cwd())  # verification works in another folder
+            values["verify_settings"] = replace(self.verify_settings, python=python)
         return replace(base, **values, overridden=overridden)
 
     @property
@@ -110,8 +111,9 @@ class Config:
 
     def blame(self, key: str, message: str) -> ConfigError:
         """An error about a setting, which names the file that it comes from."""
-        overridden = key.replace("-", "_") in self.overridden
-        return ConfigError(None if overridden else self.path, f"{key}: {message}")
+        if key.replace("-", "_") in self.overridden:
+            return ConfigError(None, f"--{key}: {message}")
+        return ConfigError(self.path, f"{key}: {message}")
 
     def options(self, code: str, name: str) -> Mapping[str, Any]:
         """The options of a rule, which the file names by its code or its name."""
@@ -122,17 +124,17 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise ConfigError(path, reason_of(error)) from None
+        raise ConfigError(path, reason_of(error).replace("exclude it", "name another file")) from None
 
 
 def _parse(path: Path, data: bytes) -> Config | None:
-    """Read a configuration file; None if it is a `pyproject.toml` that does not speak of us."""
+    """Read a configuration file: its `[tool.fixer]`, None if it has only other tools, or all of it."""
     try:
         section = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(path, f"not valid TOML: {error}; correct it") from None
     place = ""
-    if path.name == "pyproject.toml":
+    if path.name == "pyproject.toml" or "tool" in section:
         place = "[tool.fixer] "
         tools = section.get("tool", {})
         if not isinstance(tools, dict) or "fixer" not in tools:
@@ -178,6 +180,10 @@ def _python(value: Any, folder: Path) -> Path:
 
 def _verify(value: Any, folder: Path) -> dict[str, Any]:
     """A mode, or a table that may hold one."""
+    if not isinstance(value, (str, dict)):
+        raise ValueError(
+            f"must be a table or a mode; {schema.nearest('', [mode.value for mode in VerifyMode])}"
+        )
     return _VERIFY_TABLE({"mode": value} if isinstance(value, str) else value, folder)
 
 
@@ -188,11 +194,8 @@ def _harnesses(value: Any, folder: Path) -> tuple[HarnessConfig, ...]:
 
 
 def _rule_options(value: Any, folder: Path) -> Mapping[str, Any]:
-    """Whatever the rule understands; `prefer`, which every rule has, must be a string."""
-    options = schema.mapping(value, folder)
-    if "prefer" in options and not isinstance(options["prefer"], str):
-        raise ValueError("prefer: must be a string, words of the message of the fix to take")
-    return options
+    """What every rule has; a rule has no options of its own."""
+    return schema.table({"prefer": schema.text})(value, folder)
 
 
 _VERIFY_TABLE = schema.table(

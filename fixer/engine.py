@@ -82,6 +82,12 @@ class Engine:
             assert file is not None
             try:
                 found = list(rule.check(file, project))
+            except RecursionError:
+                message = (
+                    f"has an expression too deep or too long for {rule.code}; split it or exclude the file"
+                )
+                errors.append(FileError(path, message))
+                continue
             except Exception as error:  # one rule's defect must not cost the other findings
                 errors.append(FileError(path, internal_error(rule, error)))
                 continue

@@ -87,7 +87,7 @@ def memory(value: Any, _: Path) -> int:
 def text(value: Any, _: Path) -> str:
     """A string that is not empty."""
     if not isinstance(value, str) or not value:
-        raise ValueError("must be a string")
+        raise ValueError("must be a string that is not empty")
     return value
 
 

@@ -117,5 +117,7 @@ def _weight(word: str, rule: Named) -> int:
 
 
 def _unknown(word: str, rules: Iterable[Named]) -> str:
+    if not word:
+        return f"a rule is empty; name one that `fixer rules` lists, or {ALL}"
     known = [known for rule in rules for known in (rule.code, rule.name)]
     return f"unknown rule {word!r}; {nearest(word, known, otherwise='`fixer rules` lists them')}"

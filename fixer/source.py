@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from fixer.edits import Edit, Encoder, splice
 MAX_BYTES = 10 * 1024 * 1024
 """Larger files are data, not code."""
 
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _FIRST_LINES = re.compile(rb"([^\r\n]*(?:\r\n?|\n)?)([^\r\n]*(?:\r\n?|\n)?)")
 _PLAIN_ENCODINGS = {"utf-8", "ascii", "iso8859-1"}  # characters and bytes correspond one by one
 _REASONS = {
@@ -36,6 +37,7 @@ _REASONS = {
     errno.EPERM: "permission denied; change its permissions or exclude it",
     errno.ELOOP: "its symbolic links form a circle; remove them or exclude it",
     errno.ENAMETOOLONG: "the name is too long; check the path",
+    errno.EISDIR: "this is a folder, not a file; name a file",
 }
 
 
@@ -96,12 +98,17 @@ class Source:
     @cached_property
     def encoding(self) -> str:
         """The codec of everything behind the byte-order mark, from the mark or a PEP 263 comment."""
-        first_lines = _FIRST_LINES.match(self.data)
-        lines = iter(first_lines.groups() if first_lines else ())
+        first_lines = _FIRST_LINES.match(self.data, len(self.bom))
+        # Other characters may share the line of the comment that says how to read them.
+        lines = iter([_NOT_ASCII.sub(b"?", line) for line in (first_lines.groups() if first_lines else ())])
         try:
-            declared, _ = tokenize.detect_encoding(lambda: next(lines, b""))
+            declared, _ = tokenize.detect_encoding(chain([self.bom + next(lines, b"")], lines).__next__)
         except SyntaxError as error:
-            message = f"cannot be decoded ({error.msg}); name its encoding in a first line `# coding: NAME`"
+            message = f"cannot be decoded ({error.msg}); correct its comment `# coding: NAME`"
+            if self.bom:
+                message = (
+                    "has the mark of UTF-8 and names another encoding; remove its comment `# coding: NAME`"
+                )
             raise SourceError(self.path, message) from None
         name = codecs.lookup(declared).name
         return "utf-8" if name == "utf-8-sig" else name
@@ -143,8 +150,8 @@ class Source:
         """The syntax tree; a file that is not valid Python is a `SourceError`."""
         null = self.data.find(b"\0")
         if null >= 0:  # which errors Python raises for it, and where, depends on its version
-            message = "not valid Python: it holds null bytes; correct it or exclude the file"
-            raise SourceError(self.path, message, self.location(null)[0])
+            message = "holds null bytes, as binary and UTF-16 files do; save it as UTF-8 or exclude it"
+            raise SourceError(self.path, message, len((self.data[:null] + b".").splitlines()))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an invalid escape is for its author's linter to report
@@ -153,8 +160,8 @@ class Source:
             message = f"not valid Python: {error.msg}; correct it or exclude the file"
             raise SourceError(self.path, message, error.lineno) from None
         except (RecursionError, MemoryError):
-            message = "not valid Python: nested too deeply to be parsed; exclude the file"
-            raise SourceError(self.path, message, 1) from None
+            message = "nested too deeply, or too long a chain, to be parsed; split it or exclude the file"
+            raise SourceError(self.path, message) from None
 
     def offset(self, lineno: int, utf8_col: int) -> int:
         """The byte that a position of `ast` stands for; both its numbers are as `ast` gives them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,12 @@ BAD_FILES = {
     "tabs": b"if x:\n\ty = 1\n        z = 2\n",
     "null": b"x = 1\n\x00\n",
     "not-utf-8": b"x = '\xff'\n",
+    "utf-16": "x = 1".encode("utf-16"),
     "encoding": b"# coding: klingon\nx = 1\n",
     "binary": bytes(range(256)) * 10,
     "python-2": b"print 'hello'\n",
-    "deep": b"(" * 5000 + b")" * 5000,
+    "deep": b"(" * 10000 + b")" * 10000,
+    "chain": b"x" + b".y" * 5000,
     "merge-conflict": b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> other\n",
     "surrogate": b"x = '\xed\xa0\x80'\n",
 }
@@ -66,6 +70,15 @@ def test_pipe_folder_and_link_loop(cli: Cli) -> None:
     assert result.code == 2
     assert sorted(line.split(":")[1] for line in result.err.splitlines()) == [" fifo.py", " loop.py"]
     assert "good.py" in result.out
+
+
+def test_named_file_that_may_not_be_read(cli: Cli) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    cli.file("secret.py", "x = 1\n").chmod(0)
+    result = cli("check", "secret.py", "good.py", "-q")
+    assert (result.code, "good.py" in result.out) == (2, True)
+    assert result.err == "fixer: secret.py: permission denied; change its permissions or exclude it\n"
 
 
 def test_unreadable_and_unwritable_files(cli: Cli) -> None:
@@ -126,7 +139,10 @@ def test_bad_configuration_is_one_line(cli: Cli, text: str) -> None:
     [
         (["check", "--select=NOPE"], "fixer rules"),
         (["check", "--select=duoble"], "did you mean 'double'"),
+        (["check", "--select="], "a rule is empty"),
+        (["check", "--select=TOY101,"], "a rule is empty"),
         (["check", "--config=missing.toml"], "missing.toml"),
+        (["check", "--config=."], "name a file"),
         (["check", "-", "good.py"], "stands alone"),
         (["check", "--stdin-filename=x.py"], "`-`"),
         (["check", "--output-file=missing/report.txt"], "cannot be written"),
@@ -144,7 +160,14 @@ def test_bad_arguments_are_one_line(cli: Cli, arguments: list[str], hint: str) -
 
 @pytest.mark.parametrize(
     "arguments",
-    [["chekc"], ["check", "--slect=X"], ["check", "--output-format=xml"], ["check", "--jobs=0"], ["explain"]],
+    [
+        ["chekc"],
+        ["check", "--slect=X"],
+        ["check", "--output-format=xml"],
+        ["check", "--jobs=0"],
+        ["rules", "--output-format=xml"],
+        ["explain"],
+    ],
 )
 def test_usage_errors_exit_with_2(cli: Cli, arguments: list[str]) -> None:
     result = cli(*arguments)
@@ -152,11 +175,135 @@ def test_usage_errors_exit_with_2(cli: Cli, arguments: list[str]) -> None:
     assert "Usage" in result.err
 
 
-def test_interpreter_that_does_not_exist(cli: Cli) -> None:
-    result = cli("apply", "--python=/nowhere/python", "--output-format=concise")
+@pytest.mark.parametrize("python", ["/nowhere/python", "no-such-python", ".", "good.py", ""])
+@pytest.mark.parametrize("command", ["apply", "verify"])
+def test_interpreter_that_does_not_exist(cli: Cli, command: str, python: str) -> None:
+    result = cli(command, "--python", python)
+    assert (result.code, result.out) == (2, "")
+    (line,) = result.err.splitlines()
+    assert "--python" in line
+    assert "name a Python that has torch" in line
+    assert (cli.folder / "good.py").read_text() == net("x * 2.0")
+
+
+def test_interpreter_that_nobody_needs_may_be_missing(cli: Cli) -> None:
+    assert cli("check", "--python=/nowhere/python").code == 1
+    assert cli("apply", "--python=/nowhere/python", "--verify=off").code == 0
+
+
+def test_configured_interpreter_that_does_not_exist_leaves_the_fix_unproven(cli: Cli) -> None:
+    cli.file("pyproject.toml", "[tool.fixer]\npython = '.venv'\n")
+    assert cli("check").code == 1
+    result = cli("apply", "--output-format=concise")
     assert result.code == 1
     assert "1 unproven" in result.err
     assert (cli.folder / "good.py").read_text() == net("x * 2.0")
+
+
+@pytest.mark.parametrize("option", ["--output-file=missing/report.txt", "--output-file=."])
+def test_report_that_cannot_be_put_down_stops_before_anything_is_written(cli: Cli, option: str) -> None:
+    assert cli("apply", "--verify=off", option).code == 2
+    assert (cli.folder / "good.py").read_text() == net("x * 2.0")
+
+
+def test_empty_path_does_not_stand_for_the_whole_folder(cli: Cli) -> None:
+    result = cli("apply", "--verify=off", "")
+    assert result.code == 2
+    assert "a path is empty" in result.err
+    assert (cli.folder / "good.py").read_text() == net("x * 2.0")
+
+
+def test_names_cannot_drive_the_terminal_or_break_the_line(cli: Cli) -> None:
+    cli.file("a\nb\x1b[31m.py", "def (\n")
+    result = cli("check", "-q")
+    assert result.code == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith(r"fixer: a\nb\x1b[31m.py:1: ")
+
+
+def test_expression_too_long_for_a_rule_costs_one_line(cli: Cli) -> None:
+    cli.file("long.py", net("x * 2.0  # crash, endless"))
+    result = cli("check", "-q", "--output-format=concise")
+    assert result.code == 2
+    assert "fixer: long.py: has an expression too deep or too long for TOY105; split it" in result.err
+    assert "good.py:11:16: TOY101" in result.out
+
+
+def test_working_folder_that_is_gone(cli: Cli) -> None:
+    gone = cli.folder / "gone"
+    code = "import os; os.rmdir(os.getcwd()); from fixer.cli import main; main()"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check"], cwd=gone, capture_output=True, env=cli.environment(), text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "fixer: the working folder is gone (No such file or directory); change to another\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only where there is a device that is always full")
+def test_standard_output_that_takes_nothing(cli: Cli) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fixer", "check", "-q"],
+            cwd=cli.folder,
+            env=cli.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "fixer: standard output cannot be written (No space left on device)\n"
+
+
+@pytest.mark.parametrize(("closed", "code"), [(0, 1), (1, 1), (2, 1)])
+def test_closed_streams(cli: Cli, closed: int, code: int) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m fixer check {closed}>&-', sys.executable],
+        cwd=cli.folder,
+        capture_output=True,
+        env=cli.environment(),
+        text=True,
+    )
+    assert done.returncode == code
+    assert "error" not in done.stderr
+
+
+# What a run was about
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (
+            ["check", "empty"],
+            0,
+            "No Python files found; check the paths, `include`, `exclude` and .gitignore.",
+        ),
+        (
+            ["apply", "empty"],
+            0,
+            "No Python files found; check the paths, `include`, `exclude` and .gitignore.",
+        ),
+        (["check", "gone.py"], 2, "No file could be looked at. 1 error, see above."),
+        (["check", "bad.py"], 2, "No file could be looked at. 1 error, see above."),
+        (["check", "--ignore=ALL", "clean.py"], 0, "No rule ran: those that are selected are ignored."),
+        (["check", "clean.py", "bad.py"], 2, "Nothing found in 1 file. 1 error, see above."),
+        (
+            ["check", "--select=TOY101", "."],
+            2,
+            "Found 1 finding in 1 of 2 files. [*] `fixer apply` would verify and fix 1. 1 error, see above.",
+        ),
+    ],
+)
+def test_last_line_tells_clean_from_not_looked_at(
+    cli: Cli, arguments: list[str], code: int, sentence: str
+) -> None:
+    (cli.folder / "empty").mkdir()
+    cli.file("bad.py", "def (\n")
+    cli.file("clean.py", "x = 1\n")
+    result = cli(*arguments)
+    assert result.code == code
+    assert result.err.splitlines()[-1] == sentence
 
 
 def test_plug_in_that_does_not_import(cli: Cli) -> None:

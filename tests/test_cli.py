@@ -326,7 +326,10 @@ def test_closed_pipe_is_quiet(cli: Cli) -> None:
     process.stderr.close()
 
 
-def test_interrupt_is_one_line_and_writes_nothing(cli: Cli) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_interrupt_is_one_line_and_writes_nothing(cli: Cli, number: signal.Signals, code: int) -> None:
     path = cli.file("net.py", net("x * 2.0  # slow"))
     marker = cli.folder / "at-work"
     process = subprocess.Popen(
@@ -339,8 +342,8 @@ def test_interrupt_is_one_line_and_writes_nothing(cli: Cli) -> None:
     while not marker.exists():
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert (out, err) == (b"", b"fixer: interrupted; every file is whole\n")
     assert path.read_text() == net("x * 2.0  # slow")

@@ -29,7 +29,6 @@ output-format = "json"
 
 [tool.fixer.rules.PRM301]
 prefer = "Rewrite"
-depth = 2
 
 [tool.fixer.verify]
 mode = "require"
@@ -102,7 +101,7 @@ class TestLoad:
             ),
             jobs=3,
             output_format=Format.JSON,
-            rules={"PRM301": {"prefer": "Rewrite", "depth": 2}},
+            rules={"PRM301": {"prefer": "Rewrite"}},
         )
 
     def test_nearest_file_that_speaks_of_us(self, tmp_path: Path) -> None:
@@ -204,6 +203,12 @@ class TestErrors:
             ("per-file-ignores = {'a[z-a]' = []}", "per-file-ignores: not a pattern as in a .gitignore"),
             ("rules = {PRM101 = 1}", "rules: PRM101: must be a table"),
             ("rules = {PRM101 = {prefer = 1}}", "rules: PRM101: prefer: must be a string"),
+            (
+                "rules = {PRM101 = {preferr = 'a'}}",
+                "rules: PRM101: unknown key 'preferr'; did you mean 'prefer'?",
+            ),
+            ("verify = true", "verify: must be a table or a mode; use one of 'auto', 'off', 'require'"),
+            ("python = ''", "python: must be a string that is not empty"),
         ],
     )
     def test_key_and_remedy_are_named(self, tmp_path: Path, line: str, message: str) -> None:
@@ -225,6 +230,14 @@ class TestErrors:
     @pytest.mark.parametrize("text", ["tool = 1\n", "[tool]\nother = 'fixer'\n", ""])
     def test_named_file_without_our_section(self, tmp_path: Path, text: str) -> None:
         assert message_of(tmp_path, text) == "has no [tool.fixer]; add it or name another file"
+
+    def test_named_file_with_other_name_and_our_section(self, tmp_path: Path) -> None:
+        file = project(tmp_path, "[tool.fixer]\njobs = 2\n[tool.other]\n", "ci.toml")
+        assert Config.load(tmp_path, file).jobs == 2
+
+    def test_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="this is a folder, not a file; name a file"):
+            Config.load(tmp_path, tmp_path)
 
     def test_section_that_is_no_table(self, tmp_path: Path) -> None:
         assert message_of(tmp_path, "[tool]\nfixer = 1\n") == "[tool.fixer] must be a table"
@@ -284,13 +297,21 @@ class TestOverride:
     def test_python(self) -> None:
         assert self.FILE.override(python=Path("env")).verify_settings == VerifySettings(python=Path("env"))
 
+    @pytest.mark.parametrize("given", [".venv", "./.venv", "sub/../.venv/bin/python"])
+    def test_python_is_absolute(self, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is started in another folder."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".venv").mkdir()
+        python = self.FILE.override(python=Path(given)).verify_settings.python
+        assert python == tmp_path / given
+
     def test_what_is_no_pattern(self) -> None:
         with pytest.raises(ConfigError, match=r"^exclude: not a pattern as in a \.gitignore"):
             self.FILE.override(exclude=["!"])
 
     def test_blame_names_the_file_only_where_the_setting_comes_from_it(self) -> None:
         assert str(self.FILE.blame("select", "x")) == "/p/pyproject.toml: select: x"
-        assert str(self.FILE.override(select=["A"]).blame("select", "x")) == "select: x"
+        assert str(self.FILE.override(select=["A"]).blame("select", "x")) == "--select: x"
 
 
 def test_options_of_a_rule() -> None:

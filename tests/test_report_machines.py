@@ -159,6 +159,12 @@ def test_gitlab_leaves_out_what_is_fixed() -> None:
     assert load(Format.GITLAB, outcome("bad\n", status=Status.FIXED)) == []
 
 
+def test_dry_run_leaves_findings_and_their_fixes_in() -> None:
+    done = outcome("bad\n", status=Status.FIXED)
+    assert len(load(Format.GITLAB, done, dry_run=True)) == 1
+    assert len(load(Format.SARIF, done, dry_run=True)["runs"][0]["results"][0]["fixes"]) == 1
+
+
 def test_junit_counts() -> None:
     outcomes = [outcome("bad\n"), outcome("bad\n", status=Status.FIXED), outcome("bad\n", name="z.py")]
     root = ET.fromstring(render(report(*outcomes, errors=(BROKEN,)), Format.JUNIT))

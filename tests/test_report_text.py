@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,8 @@ def test_middle_of_a_tall_span_is_left_out() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_long_line_keeps_the_span_in_sight(width: int) -> None:
-    text = full(outcome("a" * 300 + " = bad, " + "b" * 300 + "\n"), width=width)
-    line, carets = text.splitlines()[2:4]
+    lines = full(outcome("a" * 300 + " = bad, " + "b" * 300 + "\n"), width=width).splitlines()
+    line, carets = next(pair for pair in pairwise(lines) if "^" in pair[1])
     assert line[carets.index("^") :].startswith("bad")
     assert max(len(line), len(carets)) <= width
 
@@ -104,6 +105,22 @@ def test_long_message_goes_on_below_itself() -> None:
     assert lines[1].startswith("    think")
     assert all(len(line) <= 70 for line in lines)
     assert len(full(found).splitlines()[0]) > 150
+
+
+def test_message_goes_below_where_a_long_name_leaves_no_room() -> None:
+    lines = full(outcome("bad\n", name="a/long/name/of/a/file/in/some/folder.py"), width=60).splitlines()
+    assert lines[0] == "a/long/name/of/a/file/in/some/folder.py:1:1: AAA001 bad-word [*]"
+    assert lines[1] == "    `bad` is wrong"
+
+
+def test_mark_is_for_fixes_that_would_be_written() -> None:
+    for verdict, marked in (
+        (Verdict.EQUIVALENT, True),
+        (Verdict.UNVERIFIED, False),
+        (Verdict.REFUTED, False),
+    ):
+        text = full(outcome("bad\n", verification=Verification(verdict, "so")))
+        assert ("[*]" in text) == marked
 
 
 def test_notes_wrap_below_themselves() -> None:

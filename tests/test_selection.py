@@ -121,7 +121,6 @@ class TestErrors:
             ("PRM999", "`fixer rules` lists them"),
             ("projection-in-foward", "did you mean 'projection-in-forward'?"),
             ("E501", "`fixer rules` lists them"),
-            ("", "`fixer rules` lists them"),
         ],
     )
     def test_word_that_means_no_rule(self, key: str, word: str, remedy: str) -> None:
@@ -129,6 +128,11 @@ class TestErrors:
             selection(**{key: (word,)})
         place = f"/p/pyproject.toml: {key.replace('_', '-')}: "
         assert str(caught.value).startswith(f"{place}unknown rule {word!r}; {remedy}")
+
+    @pytest.mark.parametrize("key", ["select", "extend_select", "ignore"])
+    def test_empty_word(self, key: str) -> None:
+        with pytest.raises(ConfigError, match="a rule is empty; name one that `fixer rules` lists, or ALL"):
+            selection(**{key: ("PRM1", "")})
 
     def test_in_ignores_of_files(self) -> None:
         with pytest.raises(ConfigError, match="per-file-ignores: unknown rule 'QQQ'"):

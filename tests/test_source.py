@@ -146,12 +146,16 @@ class TestEncoding:
     def test_unknown(self) -> None:
         message = error_of(b"# coding: klingon\n", "encoding")
         assert message == (
-            "net.py: cannot be decoded (unknown encoding: klingon); "
-            "name its encoding in a first line `# coding: NAME`"
+            "net.py: cannot be decoded (unknown encoding: klingon); correct its comment `# coding: NAME`"
         )
 
     def test_mark_and_comment_disagree(self) -> None:
-        assert "cannot be decoded" in error_of(BOM + b"# coding: latin-1\n", "encoding")
+        message = error_of(BOM + b"# coding: latin-1\n", "encoding")
+        assert "has the mark of UTF-8 and names another encoding; remove its comment" in message
+
+    @pytest.mark.parametrize("data", [b"# coding: latin-1 \xe9\n", b"# \xe9\n# coding: latin-1\n"])
+    def test_other_characters_beside_the_comment(self, data: bytes) -> None:
+        assert "é" in source(data).text
 
     def test_wrong_byte_names_its_line(self) -> None:
         assert error_of(b"a\r\nb\rc\nd = '\xff'\n", "text").startswith(
@@ -209,14 +213,23 @@ class TestTree:
 
     def test_null_byte(self) -> None:
         message = error_of(b"a = 1\nb = 2\0\n", "tree")
-        assert message == "net.py:2: not valid Python: it holds null bytes; correct it or exclude the file"
+        wanted = "holds null bytes, as binary and UTF-16 files do; save it as UTF-8 or exclude it"
+        assert message == f"net.py:2: {wanted}"
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+    def test_wide_encodings_are_named(self, encoding: str) -> None:
+        assert "UTF-16" in error_of("a = 1\n".encode(encoding), "tree")
 
     def test_python_2(self) -> None:
         assert error_of(b"print 'a'\n", "tree").startswith("net.py:1: not valid Python: ")
 
     @pytest.mark.parametrize("data", [b"a" + b".b" * 100_000, b"-" * 100_000 + b"1", b"(" * 100_000])
     def test_deep_nesting(self, data: bytes) -> None:
-        assert error_of(data, "tree").startswith("net.py:1: not valid Python: ")
+        message = error_of(data, "tree")
+        assert message.startswith(
+            ("net.py: nested too deeply", "net.py:1: not valid Python: too many nested")
+        )
+        assert "exclude the file" in message
 
     def test_only_bytes_are_pickled(self) -> None:
         subject = source("a = 1")

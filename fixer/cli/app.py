@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -21,6 +22,13 @@ app = typer.Typer(
 )
 
 
+class Listing(str, Enum):
+    """The values of `fixer rules --output-format`."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"fixer {__version__}")
@@ -36,7 +44,9 @@ def _root(
 
 
 def _check(options: Options) -> None:
-    """Report what is wrong and write nothing; --verify has the fixes verified too.
+    """Report what is wrong and write nothing.
+
+    The code is not run; --verify=auto has the fixes verified too.
 
     Exit code: 0 clean, 1 findings, 2 could not work.
     """
@@ -58,7 +68,7 @@ def _apply(options: ApplyOptions) -> None:
 
 
 def _verify(options: Options) -> None:
-    """Say of every fix whether it is proven, and write nothing.
+    """Run every fix, say whether it is proven, and write nothing.
 
     Exit code: 0 all are proven, 1 not all, 2 error.
     """
@@ -75,13 +85,13 @@ app.command("verify")(taking(Options, _verify))
 
 @app.command()
 def rules(
-    output_format: Annotated[str, typer.Option(metavar="text|json", help="How to list them.")] = "text",
+    output_format: Annotated[Listing, typer.Option(help="How to list them.")] = Listing.TEXT,
 ) -> None:
     """List the rules."""
     with ending() as end:
         from fixer.cli.pages import list_rules
 
-        end.code = list_rules(as_json=output_format == "json")
+        end.code = list_rules(as_json=output_format is Listing.JSON)
 
 
 @app.command()

@@ -14,13 +14,25 @@ from fixer.policy import VerifyMode
 from fixer.report import Format
 
 
+def _path(text: str) -> Path:
+    """A path that somebody has named: an unset variable in a script must not stand for the whole folder."""
+    if not text:
+        raise typer.BadParameter("a path is empty; name a file or folder, or leave it out")
+    return Path(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What `check`, `apply` and `verify` are given; None stands for what the configuration says."""
 
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files and folders, `-` for standard input. [default: .]", show_default=False),
+        typer.Argument(
+            metavar="PATHS",
+            parser=_path,
+            help="Files and folders, `-` for standard input; `.` if none is given.",
+            show_default=False,
+        ),
     ] = None
     select: Annotated[
         list[str] | None, typer.Option("--select", metavar="RULES", help="Run only these rules.")
@@ -46,22 +58,29 @@ class Options:
     ] = None
     python: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="The interpreter that runs the code: one that has its torch."),
+        typer.Option(
+            metavar="PATH", readable=False, help="The interpreter that runs the code: one that has its torch."
+        ),
     ] = None
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, metavar="N", help="How many fixes to run at the same time."),
     ] = None
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything afresh.")] = False
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Compute everything afresh, as every run does so far.")
+    ] = False
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, not the nearest pyproject.toml.")
+        Path | None,
+        typer.Option(metavar="FILE", readable=False, help="Read this file, not the nearest pyproject.toml."),
     ] = None
     output_format: Annotated[Format | None, typer.Option(help="How to report.", show_default=False)] = None
     output_file: Annotated[
-        Path | None, typer.Option("--output-file", "-o", metavar="FILE", help="Write the report there.")
+        Path | None,
+        typer.Option("--output-file", "-o", metavar="FILE", readable=False, help="Write the report there."),
     ] = None
     stdin_filename: Annotated[
-        Path | None, typer.Option(metavar="NAME", help="The name of the file that standard input holds.")
+        Path | None,
+        typer.Option(metavar="NAME", readable=False, help="The name of the file that standard input holds."),
     ] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the report and nothing else.")] = False
     show_traceback: Annotated[

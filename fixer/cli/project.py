@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from fixer.policy import Policy, VerifyMode
 from fixer.rule import Rule
 from fixer.selection import Selection
 from fixer.source import MAX_BYTES, Source, SourceError
+from fixer.verify.interpreter import find
 
 STDIN = Path("-")
 
@@ -58,6 +60,8 @@ def gather(options: Options, show: Callable[[str], None], *, writing: bool = Fal
 
     A run that is going to be `writing` first undoes what a killed one has left half done.
     """
+    _require_working_folder()
+    _require_room(options.output_file)
     paths = list(options.paths or [Path()])
     stdin = _stdin_path(options, paths)
     try:
@@ -83,6 +87,35 @@ def gather(options: Options, show: Callable[[str], None], *, writing: bool = Fal
     if any(wanted(rule, source.data) for source in targets.values() for rule in engine.rules):
         context, _ = _read(path for path in (*found.targets, *found.context) if path not in targets)
     return Work(config, catalogue, engine, {**context, **targets}, tuple(targets), tuple(errors), stdin)
+
+
+def require_interpreter(options: Options, work: Work) -> None:
+    """Refuse a `--python` that cannot be run at all, instead of calling every fix unverified for it."""
+    if options.python is None:
+        return
+    python = find(work.config.verification.python, work.root, os.environ)
+    if not shutil.which(python):
+        message = "there is no such program; name a Python that has torch, or a virtual environment"
+        raise UserError(f"--python {options.python}: {message}")
+
+
+def _require_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UserError(f"the working folder is gone ({error.strerror}); change to another") from None
+
+
+def _require_room(file: Path | None) -> None:
+    """Refuse a report that could not be put down before anything is rewritten, not after."""
+    if file is None:
+        return
+    if file.is_dir():
+        raise UserError(f"{file}: cannot be written, as it is a folder; name a file")
+    if not file.parent.is_dir():
+        raise UserError(f"{file}: cannot be written, as there is no folder {file.parent}; create it")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UserError(f"{file}: cannot be written (permission denied); name another file")
 
 
 def _configured(options: Options, paths: Sequence[Path]) -> Config:

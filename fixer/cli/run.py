@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fixer import apply as applying
 from fixer.cli import sentences
-from fixer.cli.ending import UserError, emit, say
+from fixer.cli.ending import UserError, complain, emit, say
 from fixer.cli.options import ApplyOptions, Options
-from fixer.cli.project import Work, gather
+from fixer.cli.project import Work, gather, require_interpreter
 from fixer.cli.terminal import Progress, Watched, colourful, progress, width_of
 from fixer.engine import FileError
 from fixer.outcome import Outcome, Plan
@@ -30,7 +30,7 @@ def check(options: Options) -> int:
     work, plan = _surveyed(options, verify=asked)
     report = _report(work, plan.remaining, plan.errors)
     _publish(options, work, report)
-    _conclude(options, plan.errors, sentences.on_check(report, plan.files))
+    _conclude(options, plan.errors, sentences.on_check(report, _scope(work, plan)))
     return 2 if plan.errors else int(bool(plan.remaining))
 
 
@@ -41,7 +41,7 @@ def verify(options: Options) -> int:
     work, plan = _surveyed(options, verify=True)
     judged = [outcome for outcome in plan.remaining if _rewrites(outcome)]
     _publish(options, work, _report(work, judged, plan.errors))
-    _conclude(options, plan.errors, sentences.on_verify(judged))
+    _conclude(options, plan.errors, sentences.on_verify(judged, _scope(work, plan)))
     proven = all(outcome.verification and outcome.verification.verdict.proven for outcome in judged)
     return 2 if plan.errors else int(not proven)
 
@@ -51,7 +51,7 @@ def apply(options: ApplyOptions) -> int:
     with progress(options.quiet) as show:
         work = gather(options, show, writing=not options.dry_run)
         asked = work.policy.verify is not VerifyMode.OFF
-        with _judge(work, show, asked=asked) as judge:
+        with _judge(options, work, show, asked=asked) as judge:
             alone = [work.stdin] if work.stdin else []
             plan = applying.plan(
                 work.engine,
@@ -67,7 +67,8 @@ def apply(options: ApplyOptions) -> int:
             plan = applying.execute(plan)
     plan = replace(plan, errors=(*work.errors, *plan.errors))
     _tell(options, work, plan)
-    _conclude(options, plan.errors, sentences.on_apply(plan, dry_run=options.dry_run))
+    sentence = sentences.on_apply(plan, _scope(work, plan), dry_run=options.dry_run)
+    _conclude(options, plan.errors, sentence)
     return 2 if plan.errors else int(bool(plan.remaining))
 
 
@@ -93,7 +94,7 @@ def _tell(options: ApplyOptions, work: Work, plan: Plan) -> None:
 def _surveyed(options: Options, *, verify: bool) -> tuple[Work, Plan]:
     with progress(options.quiet) as show:
         work = gather(options, show)
-        with _judge(work, show, asked=verify) as judge:
+        with _judge(options, work, show, asked=verify) as judge:
             show("looking for findings")
             alone = [work.stdin] if work.stdin else []
             plan = applying.survey(work.engine, work.sources, work.targets, work.policy, judge, unsaved=alone)
@@ -101,8 +102,9 @@ def _surveyed(options: Options, *, verify: bool) -> tuple[Work, Plan]:
 
 
 @contextmanager
-def _judge(work: Work, show: Progress, *, asked: bool) -> Iterator[Judge | None]:
+def _judge(options: Options, work: Work, show: Progress, *, asked: bool) -> Iterator[Judge | None]:
     if asked:
+        require_interpreter(options, work)
         with Verifier(work.config.verification, work.root) as verifier:
             yield Watched(verifier, show)
     else:
@@ -135,6 +137,11 @@ def _aside(options: Options, work: Work, report: Report) -> None:
             say(line)
 
 
+def _scope(work: Work, plan: Plan) -> sentences.Scope:
+    failed = {error.path for error in plan.errors}.intersection(work.targets)
+    return sentences.Scope(len(work.engine.rules), plan.files - len(failed), len(plan.errors))
+
+
 def _put(options: Options, data: str | bytes) -> None:
     """Write the result to the file that was named, else to standard output."""
     if not options.output_file:
@@ -152,7 +159,7 @@ def _conclude(options: Options, errors: Sequence[FileError], sentence: str) -> N
     """Say what went wrong, always, and what it comes to."""
     for error in errors:
         row = f":{error.row}" if error.row else ""
-        say(f"fixer: {relative(error.path, Path.cwd())}{row}: {error.message}")
+        complain(f"{relative(error.path, Path.cwd())}{row}: {error.message}")
     if not options.quiet:
         say(sentence)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fixer.outcome import Outcome, Plan, Status
 from fixer.report.model import Report
@@ -14,30 +15,43 @@ _LEFT = {
     Status.UNSAFE: "with an unsafe fix (`--unsafe-fixes`)",
     Status.UNVERIFIED: "unproven",
     Status.REFUTED: "refuted",
-    Status.WITHDRAWN: "withdrawn",
+    Status.WITHDRAWN: "with a fix that cannot go in",
 }
 
 
-def on_check(report: Report, files: int) -> str:
+@dataclass(frozen=True)
+class Scope:
+    """What a run was about: a clean tree is something else than one that nobody looked at."""
+
+    rules: int
+    files: int
+    """Files that were looked at; those with an error do not count."""
+    errors: int = 0
+
+
+def on_check(report: Report, scope: Scope) -> str:
     """What `check` found."""
     if not report.outcomes:
-        return f"Nothing found in {_count(files, 'file')}."
+        return _closing(scope, _nothing("found", scope))
     fixable = sum(report.fixable(outcome) for outcome in report.outcomes)
     unsafe = sum(
         outcome.fix is not None
         and outcome.fix.applicability is Applicability.UNSAFE
-        and not report.fixable(outcome)
+        and not report.unsafe_fixes
         for outcome in report.outcomes
     )
-    parts = [f"Found {_count(len(report.outcomes), 'finding')} in {_count(files, 'file')}."]
+    having = len({outcome.finding.path for outcome in report.outcomes})
+    where = f"{having} of {scope.files} files" if scope.files > having else _count(having, "file")
+    parts = [f"Found {_count(len(report.outcomes), 'finding')} in {where}."]
     if fixable:
-        parts.append(f"[*] `fixer apply` would verify and fix {fixable}.")
+        judged = all(outcome.verification for outcome in report.outcomes if report.fixable(outcome))
+        parts.append(f"[*] `fixer apply` would {'fix' if judged else 'verify and fix'} {fixable}.")
     if unsafe:
         parts.append(f"{unsafe} more {_has(unsafe)} an unsafe fix (`--unsafe-fixes`).")
-    return " ".join(parts)
+    return _closing(scope, *parts)
 
 
-def on_apply(plan: Plan, *, dry_run: bool) -> str:
+def on_apply(plan: Plan, scope: Scope, *, dry_run: bool) -> str:
     """What `apply` wrote or would write, and what is left."""
     parts = []
     if plan.written:
@@ -49,16 +63,31 @@ def on_apply(plan: Plan, *, dry_run: bool) -> str:
         counts = Counter(outcome.status for outcome in plan.remaining)
         why = ", ".join(f"{counts[status]} {word}" for status, word in _LEFT.items() if counts[status])
         parts.append(f"{_count(len(plan.remaining), 'finding')} left: {why}.")
-    return " ".join(parts) or f"Nothing to fix in {_count(plan.files, 'file')}."
+    return _closing(scope, *(parts or [_nothing("to fix", scope)]))
 
 
-def on_verify(outcomes: Sequence[Outcome]) -> str:
+def on_verify(outcomes: Sequence[Outcome], scope: Scope) -> str:
     """How many fixes are proven."""
     verdicts = Counter(item.verification.verdict.value for item in outcomes if item.verification)
     if not verdicts:
-        return "There are no fixes to verify."
+        return _closing(scope, _nothing("to verify", scope))
     counts = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
-    return f"Verified {_count(verdicts.total(), 'fix', 'fixes')}: {counts}."
+    return _closing(scope, f"Tried {_count(verdicts.total(), 'fix', 'fixes')}: {counts}.")
+
+
+def _nothing(what: str, scope: Scope) -> str:
+    if not scope.rules:
+        return "No rule ran: those that are selected are ignored."
+    if scope.files:
+        return f"Nothing {what} in {_count(scope.files, 'file')}."
+    if scope.errors:
+        return "No file could be looked at."
+    return "No Python files found; check the paths, `include`, `exclude` and .gitignore."
+
+
+def _closing(scope: Scope, *parts: str) -> str:
+    errors = (f"{_count(scope.errors, 'error')}, see above.",) if scope.errors else ()
+    return " ".join(parts + errors)
 
 
 def _proven(proven: int, total: int) -> str:

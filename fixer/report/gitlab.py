@@ -7,16 +7,16 @@ import json
 from collections import Counter
 from typing import Any
 
-from fixer.outcome import Outcome, Status
+from fixer.outcome import Outcome
 from fixer.report.model import Report, place
 
 
 def render(report: Report) -> str:
-    """One entry a finding that is still there; fixed ones are no longer issues of the code."""
+    """One entry a finding that is still there; what has been fixed is no longer an issue of the code."""
     seen: Counter[tuple[str, ...]] = Counter()
     entries = []
     for outcome in report.outcomes:
-        if outcome.status is not Status.FIXED:
+        if not report.gone(outcome):
             # Lines move with every change above them: equal findings of a file are counted instead.
             identity = (outcome.finding.code, report.relative(outcome.finding.path), outcome.finding.message)
             entries.append(_entry(report, outcome, (*identity, str(seen[identity]))))

@@ -29,13 +29,22 @@ class Report:
         """The path as people and tools near `base` name it."""
         return relative(path, self.base)
 
+    def gone(self, outcome: Outcome) -> bool:
+        """Whether the finding is no longer in the files."""
+        return outcome.status is Status.FIXED and not self.dry_run
+
     def fixable(self, outcome: Outcome) -> bool:
-        """Whether `fixer apply` with the same options would try the fix."""
-        verdict = outcome.verification and outcome.verification.verdict
-        if outcome.fix is None or outcome.status is not Status.FOUND or verdict is Verdict.REFUTED:
+        """Whether `fixer apply` with the same options would write the fix, as far as is known."""
+        if outcome.fix is None or outcome.status is not Status.FOUND or not self._promising(outcome):
             return False
         allowed = (Applicability.SAFE, Applicability.UNSAFE) if self.unsafe_fixes else (Applicability.SAFE,)
         return outcome.fix.applicability in allowed
+
+    def _promising(self, outcome: Outcome) -> bool:
+        """Whether what is known of the fix does not keep it from being written."""
+        if outcome.verification is None or outcome.verification.verdict.proven:
+            return True
+        return self.unsafe_fixes and outcome.verification.verdict is Verdict.UNVERIFIED
 
 
 def relative(path: Path, base: Path) -> str:

@@ -68,7 +68,7 @@ def _result(report: Report, outcome: Outcome, indices: dict[str, int]) -> dict[s
     if finding.code in indices:
         result["ruleIndex"] = indices[finding.code]
     fixes = [fix for fix in (outcome.fix, *alternatives(outcome)) if fix and fix.edits]
-    if fixes and outcome.status is not Status.FIXED:
+    if fixes and not report.gone(outcome):
         result["fixes"] = [
             _fix(report, outcome, fix) for fix in fixes if fix.applicability is not Applicability.DISPLAY
         ]

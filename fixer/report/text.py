@@ -27,7 +27,7 @@ _VERDICT_STYLE = {
 
 
 _NARROW = 20
-"""Columns that a message must have for itself to be broken into lines."""
+"""Columns that a message must have beside what stands before it; with fewer it goes below."""
 
 
 class _Note(NamedTuple):
@@ -66,8 +66,13 @@ def _line(report: Report, outcome: Outcome, paint: Paint, width: int | None = No
     ]
     lead = "".join(paint(text, style) if style else text for text, style in parts)
     message, taken = visible(finding.message), cell_len("".join(text for text, _ in parts))
-    if width is None or taken > width - _NARROW:
+    if width is None:
         return lead + message
+    if taken > width - _NARROW:
+        below = textwrap.wrap(
+            message, max(width, 2 * _NARROW), initial_indent="    ", subsequent_indent="    "
+        )
+        return "\n".join([lead.rstrip(), *below])
     lines = textwrap.wrap(message, width, initial_indent=" " * taken, subsequent_indent="    ")
     return "\n".join([lead + lines[0][taken:], *lines[1:]])
 

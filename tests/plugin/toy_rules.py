@@ -78,6 +78,8 @@ class Crashing(Rule):
     applicability = Applicability.SAFE
 
     def check(self, file: File, project: Project) -> Iterator[Finding]:
+        if b"endless" in file.source.data:
+            raise RecursionError
         raise ZeroDivisionError("the toy is broken")
 
 
