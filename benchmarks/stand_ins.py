@@ -23,6 +23,18 @@ class _Anything(MagicMock):
         return ()
 
 
+class _Class:
+    """A class that is constructed from anything and has every attribute."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Keep nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Anything(name=name)
+
+
 class _Module(ModuleType):
     """A module that has every name."""
 
@@ -32,7 +44,8 @@ class _Module(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        value = _Anything(name=f"{self.__name__}.{name}")
+        is_class = name[:1].isupper() and not name.isupper()
+        value = type(name, (_Class,), {}) if is_class else _Anything(name=f"{self.__name__}.{name}")
         setattr(self, name, value)
         return value
 
