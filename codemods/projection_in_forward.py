@@ -93,6 +93,7 @@ from collections.abc import Iterator
 
 from fixer.facts import Answer, Class, File, Function, Project, dotted
 from fixer.facts.changes import absent_at_first, changed_later
+from fixer.facts.file import walk_function
 from fixer.facts.projections import Projecting, projecting_methods
 from fixer.facts.updates import Form, Nature, Update, in_no_grad
 from fixer.rewrite import CannotRewriteError, Rewrite
@@ -277,7 +278,7 @@ class _Plan:
     def _method_name(self) -> str:
         """`project_parameters`, or another name where the class or its family has that one already."""
         family = [*self.project.lineage(self.cls), *self.project.subclasses(self.cls)]
-        taken = {name for member in family for name in member.methods}
+        taken = {name for member in family for name in (*member.methods, *self.project.class_slots(member))}
         candidates = [METHOD, f"project_{_snake(self.cls.node.name)}_parameters"]
         return next((name for name in candidates if name not in taken), f"{candidates[-1]}_in_range")
 
@@ -305,7 +306,7 @@ class _Plan:
             self._add_constructor(method, calls, self_name)
             return
         body = constructor.body
-        if any(isinstance(node, ast.Return) for node in ast.walk(constructor)):
+        if any(isinstance(node, ast.Return) for node in walk_function(constructor)):
             raise CannotRewriteError("its `__init__` may return early")
         self.editor.insert_after(body[-1], "\n".join(calls))
         self.editor.append_method(self.cls.node, constructor, "\n".join(method))

@@ -686,6 +686,23 @@ def test_bound_that_only_a_subclass_has() -> None:
     assert "`top` is not there yet when `__init__` ends" in (finding.help or "")
 
 
+def test_local_name_that_is_bound_in_another_way_is_reported_only() -> None:
+    code = module(W, "w: torch.Tensor = self.w\nw.data.clamp_(0, 1)\nreturn x * w")
+    (finding,) = unchanged(RULE, code + TRAIN, findings=1)
+    assert "it needs the local name `w`" in (finding.help or "")
+
+
+def test_method_name_that_an_attribute_has() -> None:
+    code = module(W + "\nself.project_parameters = 1", "self.w.data.clamp_(0, 1)\nreturn x * self.w")
+    assert "    def project_net_parameters(self, *_)" in fixed({"net.py": code + TRAIN}, RULE)["net.py"]
+
+
+def test_function_in_the_constructor_that_returns() -> None:
+    init = "def make():\n    return torch.rand(n)\nself.w = nn.Parameter(make())"
+    code = module(init, "self.w.data.clamp_(0, 1)\nreturn x * self.w")
+    assert "        self.project_parameters()\n" in fixed({"net.py": code + TRAIN}, RULE)["net.py"]
+
+
 def test_inline_return() -> None:
     code = module(
         W,

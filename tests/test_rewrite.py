@@ -451,6 +451,12 @@ def test_import_under_a_name_that_is_taken(code: str) -> None:
 GATE = "class Gate: ...\n"
 
 
+def test_insertion_below_the_comments_that_end_a_block() -> None:
+    editor = editor_of("if a:\n    b = 1\n    # about b\n\n# about c\nc = 1\n")
+    editor.insert_after(editor.file.tree.body[0], "d = 1")
+    assert result(editor) == b"if a:\n    b = 1\n    # about b\nd = 1\n\n# about c\nc = 1\n"
+
+
 def referred(code: str, target: str, name: str = "Gate", **others: str) -> tuple[str, str]:
     editor = editor_of(code, **others)
     text = editor.reference_to(Symbol(name, NET.parent / target))

@@ -540,7 +540,23 @@ class _Method:
         for support in self._support(units):
             if self.file.parents[support] is not self.function or not self._independent(support.value):
                 return f"it needs what line {support.lineno} computes"
-        return None
+        missing = self._missing(units)
+        return f"it needs the local name `{min(missing)}`" if missing else None
+
+    def _missing(self, units: tuple[Unit, ...]) -> set[str]:
+        """Local names that the units read and that nothing which moves along binds."""
+        moving: list[ast.AST] = [*(unit.statement for unit in units), *self._support(units)]
+        for frame in (frame for unit in units for frame in unit.frames):
+            moving += [
+                frame.head,
+                *([frame.statement.target] if isinstance(frame.statement, ast.For) else []),
+            ]
+        names = [node for part in moving for node in ast.walk(part) if isinstance(node, ast.Name)]
+        read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+        bound = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        everywhere = (node for node in ast.walk(self.function) if isinstance(node, ast.Name))
+        local = {name.id for name in everywhere if isinstance(name.ctx, ast.Store)}
+        return read & local - bound
 
     def _first_projections(self) -> dict[str, int]:
         """The line of the first projection of each parameter."""

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from fixer.contract import Region, Wiring
-from fixer.facts.file import File, Function, self_name
+from fixer.facts.file import File, Function, self_name, walk_function
 from fixer.facts.initialisations import initialisations, reinitialising
 from fixer.facts.kinds import ANY_MODULE, Answer
 from fixer.facts.optimizers import (
@@ -74,7 +74,7 @@ class AfterStep:
                 self.cautions.append(f"{where} may move its parameters out of range before the first step")
         for heir, constructor in reinitialising(self.project, self.cls, self.paths):
             own = self_name(constructor)
-            if own is None or any(isinstance(node, ast.Return) for node in ast.walk(constructor)):
+            if own is None or any(isinstance(node, ast.Return) for node in walk_function(constructor)):
                 raise CannotRewriteError(f"`__init__` of {heir.node.name} may return early")
             editor = self.rewrite.file(heir.file)
             editor.insert_after(constructor.body[-1], f"{own}.{self.method}()")

@@ -86,7 +86,7 @@ class Editor(Layout):
     def insert_after(self, statement: ast.stmt, code: str) -> None:
         """Insert lines of code after a statement, in the same block."""
         depth = len(self.own_line(statement).expandtabs())
-        self._insert(self.line_end(statement), "\n" + self._block_of(code, statement), -depth)
+        self._insert(self.block_end(statement), "\n" + self._block_of(code, statement), -depth)
 
     def insert_before_with_comments(self, statement: ast.stmt, code: str) -> None:
         """Insert lines of code above a statement and the comment block that belongs to it."""
@@ -97,7 +97,7 @@ class Editor(Layout):
         if self.file.parents[after] is not node:
             raise CannotRewriteError(f"the body of class {node.name} is not a plain block")
         depth = len(self.own_line(after).expandtabs())
-        self._insert(self.line_end(after), "\n\n" + self._block_of(code, after), -depth)
+        self._insert(self.block_end(after), "\n\n" + self._block_of(code, after), -depth)
 
     def delete(self, statement: ast.stmt, *, comments: bool = False) -> None:
         """Delete a statement, with the comment block right above it if asked.

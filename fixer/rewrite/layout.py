@@ -110,6 +110,22 @@ class Layout:
                 return end
             offset = self.behind_newline(end)  # a backslash joins the next line, which must be empty
 
+    def block_end(self, statement: ast.stmt) -> int:
+        """The end of a statement's last line, or of the last comment behind it that its block indents."""
+        end = self.line_end(statement)
+        if not hasattr(statement, "body"):
+            return end
+        depth = len(self.indentation(statement).expandtabs())
+        first, last = self.source.location(end)[0] + 1, self.source.location(len(self.source.data))[0]
+        for row in range(first, last + 1):
+            line = self.source.line(row)
+            if not line.strip():
+                continue
+            if not line.strip().startswith("#") or len(_white_space_before(line).expandtabs()) <= depth:
+                break
+            end = _TO_END_OF_LINE.match(self.source.data, self.source.offset(row, 0)).end()  # type: ignore[union-attr]
+        return end
+
     def behind_newline(self, offset: int) -> int:
         """The first byte behind a newline at `offset`, or the offset itself at the end of the file."""
         newline = _NEWLINE.match(self.source.data, offset)
