@@ -337,11 +337,12 @@ PROJECTIONS = (
             def __init__(self, dim: int = 4):
                 super().__init__()
                 self.lin = nn.Linear(dim, dim)
+                self.out = nn.Linear(dim, dim)
                 #init
 
             def forward(self, x):
                 #project
-                return torch.tanh(self.lin(torch.tanh(x)))
+                return self.out(torch.tanh(self.lin(x)))
 
             #method
 
@@ -352,10 +353,10 @@ PROJECTIONS = (
                 self.branch = Net(4)
 
             def forward(self, left: torch.Tensor, right: torch.Tensor):
-                return (self.branch(left) * self.branch(self.branch(right))).sum(-1)
+                return (self.branch(left) - self.branch(right)).pow(2).sum(-1)
         """,
-        "with torch.no_grad():\n    self.lin.weight.clamp_(-0.2, 0.2)",
-        "self.lin.weight.clamp_(-0.2, 0.2)",
+        "with torch.no_grad():\n    self.out.weight.clamp_(-0.2, 0.2)",
+        "self.out.weight.clamp_(-0.2, 0.2)",
         outer="Siamese",
         register=LIST,
         repaired=True,
@@ -363,7 +364,7 @@ PROJECTIONS = (
             NO_INIT,
             NO_LOAD,
             ("clamp_(-0.2, 0.2)", "clamp_(-0.2, 0.3)"),
-            ("(self.branch(right))", "(right)"),
+            ("self.branch(right)", "right"),
             ("        optimizer.register", "        0 and optimizer.register"),
         ),
     ),

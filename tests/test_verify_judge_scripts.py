@@ -117,18 +117,115 @@ def test_a_changed_loop_is_refuted(tmp_path: Path, old: str, new: str) -> None:
     assert found.verdict is Verdict.REFUTED, found.reason
 
 
-def test_a_script_that_needs_arguments_proves_nothing(tmp_path: Path) -> None:
-    head = (
-        "import argparse\n"
-        "parser = argparse.ArgumentParser()\n"
-        "parser.add_argument('--data', required=True)\n"
-        "parser.parse_args()\n"
-    )
+ARGUMENTS = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", required=True)
+parser.add_argument("steps", type=int)
+parser.add_argument("mode", choices=["slow", "fast"])
+args = parser.parse_args()
+assert args.mode == "slow"
+"""
+
+
+def test_required_arguments_are_given_a_value(tmp_path: Path) -> None:
+    before, after = ARGUMENTS + SCRIPT, ARGUMENTS + FIXED
+    found = repaired(tmp_path, before, after, ASSIGNMENT, "TypeError", parameter="net[0].weight")
+    assert found.verdict is Verdict.REPAIRED, found.reason
+    assert "--data, steps, mode" in found.evidence["built"]
+
+
+def test_a_script_whose_data_is_elsewhere_proves_nothing(tmp_path: Path) -> None:
+    head = ARGUMENTS + "import torch\ntorch.load(args.data)\n"
     found = repaired(
         tmp_path, head + SCRIPT, head + FIXED, ASSIGNMENT, "TypeError", parameter="net[0].weight"
     )
     assert found.verdict is Verdict.UNVERIFIED
-    assert "SystemExit" in found.reason
+    assert "FileNotFoundError" in found.reason
+
+
+FULL = text(
+    """
+    import argparse
+    import json
+    import os
+    import time
+    from pathlib import Path
+
+    import wandb
+    import matplotlib.pyplot as plt
+    from torch.utils.data import DataLoader, Dataset
+    from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm, trange
+
+
+    class Points(Dataset):
+        def __init__(self, count):
+            self.x = torch.randn(count, 4)
+
+        def __len__(self):
+            return len(self.x)
+
+        def __getitem__(self, index):
+            return self.x[index], self.x[index].sum().sign().clamp_min(0)
+
+
+    def main():
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--epochs", type=int, default=100)
+        args = parser.parse_args()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        out = Path("/fixer-tests/out")
+        out.mkdir(parents=True, exist_ok=True)
+        writer = SummaryWriter(str(out))
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1)).to(device)
+        model[0].weight = nn.init.orthogonal_(torch.empty(8, 4))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        loader = DataLoader(Points(64), batch_size=8, shuffle=True, num_workers=2)
+        for epoch in trange(args.epochs):
+            bar = tqdm(loader, desc=f"epoch {epoch}")
+            for step, (x, y) in enumerate(bar):
+                loss = F.binary_cross_entropy_with_logits(model(x.to(device))[:, 0], y.to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                bar.set_postfix(loss=loss.item())
+                writer.add_scalar("loss", loss.item(), step)
+                wandb.log({"loss": loss.item()})
+                print(f"{epoch}: {loss.item():.3f} {bar.n:.2f}")
+                time.sleep(1000)
+                torch.save(model.state_dict(), out / "model.pt")
+                (out / "log.json").write_text(json.dumps({"epoch": epoch}))
+                model.load_state_dict(torch.load(out / "model.pt"))
+                assert json.loads((out / "log.json").read_text()) == {"epoch": epoch}
+        figure, axes = plt.subplots()
+        axes.plot([1, 2])
+        plt.savefig("loss.png")
+
+
+    if __name__ == "__main__":
+        main()
+    """
+)
+ORTHOGONAL = "    model[0].weight = nn.init.orthogonal_(torch.empty(8, 4))\n"
+
+
+@pytest.mark.parametrize("function", [None, "main"])
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        ("nn.init.orthogonal_(torch.empty(8, 4))", Verdict.REPAIRED),
+        ("nn.init.xavier_normal_(torch.empty(8, 4))", Verdict.REFUTED),
+    ],
+)
+def test_a_script_as_people_write_them(
+    tmp_path: Path, function: str | None, value: str, verdict: Verdict
+) -> None:
+    after = FULL.replace(ORTHOGONAL, f"    model[0].weight.data.copy_({value})\n")
+    options: dict[str, object] = {"parameter": "model[0].weight", "function": function}
+    found = repaired(tmp_path, FULL, after, ORTHOGONAL, "TypeError", **options)
+    assert found.verdict is verdict, found.reason
+    assert not Path("/fixer-tests").exists()
 
 
 def test_a_script_without_tensors_proves_nothing(tmp_path: Path) -> None:

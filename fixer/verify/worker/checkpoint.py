@@ -54,16 +54,17 @@ def _binding_scales(
     generator = torch.Generator().manual_seed(seed)
     for prefix, instance in constrained.instances(module):
         initial = state(instance)
+        left = [(name, p) for name, p in parameters(instance) if _is_inexact(p)]
+        named = [(name, p) for name, p in left if name.rpartition(".")[2] in author.attributes]
         for scale in _SCALES:
-            raw = dict(initial)
-            for name, parameter in parameters(instance):
-                if _is_inexact(parameter):
-                    raw[name] = _noise(parameter, generator) * scale
-            restore(instance, raw)
+            raw = {name: _noise(parameter, generator) * scale for name, parameter in left}
+            restore(instance, {**initial, **raw})
             author.apply(instance)
-            for name, parameter in parameters(instance):
-                if not torch.equal(parameter, raw[name]):
-                    found.setdefault(f"{prefix}.{name}" if prefix else name, scale)
+            bound = {name for name, parameter in left if not torch.equal(parameter, raw[name])}
+            found.update({f"{prefix}.{name}" if prefix else name: scale for name in sorted(bound)})
+            left = [(name, p) for name, p in left if name not in bound]
+            if named and not any(name in dict(left) for name, _ in named):
+                break
         restore(instance, initial)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +16,14 @@ from .bench import Bench, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
-from .observe import Recorder, buffers, error_facts, note_structure, parameters
+from .observe import Recorder, buffers, error_facts, note_structure, parameters, small
 from .oracles import directional
 from .training import Training
 from .watch import rejected_value
 
 _MODES = ("eval", "train")
+_SLOW = 0.15
+"""Processor seconds for the first two calls, beyond which no second seed is tried."""
 
 
 class ModelRecord:
@@ -95,11 +98,17 @@ class ModelRecord:
     def _forwards(self, mode: str) -> bool:
         """Call fresh models in one mode; whether that works."""
         known = len(self._facts["errors"])
-        for seed in range(self._job["seeds"]):
+        started = time.process_time()
+        for seed in range(int(self._settings.get("seeds") or self._job["seeds"])):
             with self._phase(f"{mode} forward"):
                 self._forward(f"{mode} forward, seed {seed}", self._bench.build(seed), mode)
             if len(self._facts["errors"]) > known:
                 return False
+            if "seeds" not in self._settings:
+                slow = time.process_time() - started > _SLOW
+                self._settings["seeds"] = 1 if slow else self._job["seeds"]
+                if slow:
+                    break
         return True
 
     def _forward_from(self, values: str, check: str, mode: str) -> None:
@@ -129,7 +138,8 @@ class ModelRecord:
                 self._facts["trainable"] = True
             note_all(check, f"{label} gradient of", gradients(parameters(module)))
             note_all(check, f"{label} gradient of input", gradients(run.inputs))
-            note_all(check, f"{label} afterwards", parameters(module) + buffers(module))
+            held = parameters(module) if turn == times - 1 else small(parameters(module))
+            note_all(check, f"{label} afterwards", held + buffers(module))
             note(check, f"{label} modes afterwards", [m.training for m in module.modules()])
             self._note_reach(module, run.inputs)
 

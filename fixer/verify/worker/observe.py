@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     Entry = tuple[str, str, Any]
     Named = list[tuple[str, Tensor]]
 
-KEPT_BYTES = 48 * 2**20
+KEPT_BYTES = 24 * 2**20
 """Tensors beyond this much in one record are kept as digests or samples."""
 _SAMPLE = 512
 _SMALL = 1024
+_LARGE = 1 << 15
 
 
 class Recorder:
@@ -113,7 +114,8 @@ def unpacked(saved: dict[str, Any]) -> list[Entry]:
 
 def digest(tensor: Tensor) -> list[Any]:
     """A tensor's dtype, shape and a hash of its bytes (a list, so that it loads without any class)."""
-    data = ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+    size = tensor.numel() * tensor.element_size()
+    data = (ctypes.c_char * size).from_address(tensor.data_ptr()) if size else b""
     return [
         "digest",
         str(tensor.dtype),
@@ -146,6 +148,11 @@ def reseed(seed: int) -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed % 2**32)
+
+
+def small(named: Named) -> Named:
+    """Those that are quick to note."""
+    return [(name, tensor) for name, tensor in named if tensor.numel() <= _LARGE]
 
 
 def parameters(module: nn.Module) -> Named:

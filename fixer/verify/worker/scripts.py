@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader
 from . import synthesis
 from .observe import Recorder, buffers, parameters
 
+GLOBAL = "global variable"
+
 
 class Cut(BaseException):
     """Ends a run that has been watched for long enough; no handler for `Exception` catches it."""
@@ -150,6 +152,13 @@ def note_value(recorder: Recorder, check: str, value: Any) -> None:
             recorder.note(check, f"{name} gradient {key}", parameter.grad)
     if value is None or isinstance(value, (bool, int, float, str)):
         recorder.note(check, "value", repr(value))
+
+
+def note_globals(recorder: Recorder, names: dict[str, Any]) -> None:
+    """Note the tensors and models that a script has made."""
+    for name, value in list(names.items()):
+        if isinstance(value, (Tensor, nn.Module)):
+            note_value(recorder, f"{GLOBAL} {name}", value)
 
 
 def _modules(value: Any, name: str) -> Iterator[Any]:

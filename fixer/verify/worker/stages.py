@@ -5,8 +5,9 @@ Stages observe; they decide nothing. What they see goes to files in the scratch 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,8 @@ from .hints import hints_for, resolve, with_models
 from .models import ModelRecord
 from .observe import Recorder, error_facts, packed, parameters, reseed, unpacked
 from .reference import Reference
-from .scripts import Loop, cut_short, note_value
+from .scripts import Loop, cut_short, note_globals, note_value
+from .surroundings import quick_and_harmless, stand_in_for_missing
 from .tracing import Tracer
 from .variants import binding_variant
 from .watch import ParameterWatch, VersionWatch, rejected_value
@@ -34,6 +36,8 @@ def record(job: Message, payload: Message) -> Message:
     The payload names the side, the subject, the recipe (None: find one), the settings that both sides share,
     the parts to run, the wirings to replay, and the file to write. Answers what the judge needs beside it.
     """
+    stand_in_for_missing()
+    sys.argv[:] = [payload["subject"]["path"]]
     side = payload["side"]
     recorder = Recorder(_is_exact(job))
     facts: Message = {
@@ -46,13 +50,18 @@ def record(job: Message, payload: Message) -> Message:
     watch, versions = _watch(job, side), _versions(job, side)
     tracer = Tracer(job["contract"]["changed_lines"][side], [w for w in (watch, versions) if w is not None])
     is_model = payload["subject"]["class_name"] and not payload["subject"]["function"]
-    with tracer, _reference(payload["reference"] if payload["reference"] == "copy" else None):
-        prepared = _prepared(job, payload, facts, _model if is_model else _call)
-    facts["raised"] = tracer.raised_in(job["contract"]["changed_lines"][side])
-    tracer.forget()  # what ran while arguments were tried out proves nothing
-    if prepared is not None:
-        with tracer:
-            (_record_model if is_model else _record_call)(job, payload, prepared, recorder, facts)
+    prepare, run = (_model, _record_model) if is_model else (_call, _record_call)
+    with ExitStack() as stack:
+        supplied = [] if is_model else stack.enter_context(quick_and_harmless(job["scratch"]))
+        with tracer, _reference(payload["reference"] if payload["reference"] == "copy" else None):
+            prepared = _prepared(job, payload, facts, prepare)
+        facts["raised"] = tracer.raised_in(job["contract"]["changed_lines"][side])
+        tracer.forget()  # what ran while arguments were tried out proves nothing
+        if prepared is not None:
+            with tracer:
+                run(job, payload, prepared, recorder, facts)
+    if supplied and facts["built"]:
+        facts["built"] += f"; with a value for {', '.join(dict.fromkeys(supplied))}"
     facts["executed"] = tracer.executed()
     for error in facts["errors"]:
         error.setdefault("cause", next((e for e in tracer.raised if _tells(error, e)), None))
@@ -70,6 +79,7 @@ def record(job: Message, payload: Message) -> Message:
 
 def constraint(job: Message, payload: Message) -> Message:
     """Execute the author's own statements on the raw parameters that the fixed side saw after each update."""
+    stand_in_for_missing()
     bench = _bench(job, payload, payload["recipe"])
     raw = unpacked(torch.load(payload["updates"], weights_only=True)["raw"])
     author = author_constraint(job["contract"]["projection"])
@@ -114,7 +124,8 @@ def _call(job: Message, payload: Message, facts: Message) -> Callable[[], Any]:
         facts["built"] = "run as __main__"
 
         def run() -> tuple[Any, ...]:
-            overlay.run_as_main(path)
+            with synthesis.on_cpu("cuda" in overlay.source_text(path) and job["device"] == "cpu"):
+                overlay.run_as_main(path)
             return ()
 
         return run
@@ -138,13 +149,15 @@ def _record_call(
     job: Message, payload: Message, call: Callable[[], Any], recorder: Recorder, facts: Message
 ) -> None:
     """Run a function, a method or a whole script."""
-    loop = Loop(recorder, job["steps"], keep_parameters=job["contract"]["projection"] is None)
+    keeps = job["contract"]["projection"] is None
+    loop = Loop(recorder, job["steps"], keep_parameters=keeps)
     reseed(job["seed"])
-    with _phase(facts, "call", recorder), _reference(payload["reference"]), loop.watching(
-        max(1.0, job["budget"] / 3)
-    ):
-        for name, value in zip(("returned value", "arguments afterwards"), call()):
-            note_value(recorder, name, value)
+    with _phase(facts, "call", recorder), _reference(payload["reference"]):
+        with loop.watching(max(1.0, job["budget"] / 3)):
+            for name, value in zip(("returned value", "arguments afterwards"), call()):
+                note_value(recorder, name, value)
+        if payload["subject"]["function"] is None and keeps:
+            note_globals(recorder, vars(sys.modules["__main__"]))
     facts["loop"] = loop.facts()
 
 

@@ -16,18 +16,19 @@ from . import overlay
 from .bench import Bench, gradients
 from .checkpoint import load_checkpoint
 from .frames import Message
-from .observe import Recorder, buffers, parameters, reseed, state
+from .observe import Recorder, buffers, parameters, reseed, small, state
 from .wiring import Region, first_post_hook, held_parameters, plain_optimizers, transfer_hooks
 
 if TYPE_CHECKING:
     from .constraint import Updates
+    from .observe import Named
 
     Make = Callable[[Any], Optimizer]
     Step = Callable[[], Any]
     Phase = Callable[[str], AbstractContextManager[None]]
 
 _RATES = (0.1, 0.01, 0.001)
-_SECONDS = 1.2
+_SECONDS = 0.8
 """Processor time for all trajectories of one side; slow models take fewer steps."""
 _DIVERGED = 1e12
 _NOTICEABLE = 8
@@ -125,14 +126,14 @@ class Training:
     def _affordable_steps(self, trajectories: int) -> int:
         """As many steps as were asked for, fewer if the model is too slow for that."""
         module = self._bench.build()
-        started = time.process_time()
-        run = self._bench.call(module, 0)
-        if run.trainable:
-            run.backward()
-        notes = Recorder()
-        notes.note_all("", "", parameters(module))
-        notes.note_all("", "", gradients(parameters(module)))
-        seconds = time.process_time() - started
+        module.train()
+        probe = _Trajectory("", self._bench, Recorder(), self._projects, None, ())
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.0)
+        seconds = 0.0
+        for _ in range(2):  # the first touches memory that later ones find there
+            started = time.process_time()
+            probe.run(module, optimizer, optimizer.step, False, 1)
+            seconds = time.process_time() - started
         return max(2, min(self._asked, int(_SECONDS / trajectories / max(seconds, 1e-6))))
 
     def _optimizer(
@@ -198,7 +199,7 @@ class _Trajectory:
         self, module: nn.Module, optimizer: Optimizer, step: Step, calls_closure: bool, steps: int
     ) -> None:
         """Take so many steps, fewer if the loss diverges."""
-        self._module, self._optimizer = module, optimizer
+        self._module, self._optimizer, self._steps = module, optimizer, steps
         self._start = state(module)
         first_post_hook(optimizer, self._after_update)
         for index in range(steps):
@@ -226,7 +227,7 @@ class _Trajectory:
         found = gradients(parameters(self._module))
         self._recorder.note_all(self._check, f"{detail} gradient of", found)
         if self._projects:  # the original's are in range only once forward has run
-            self._recorder.note_all(self._check, f"{detail} used", parameters(self._module))
+            self._recorder.note_all(self._check, f"{detail} used", self._worth_noting())
         loss = float(run.loss.detach())
         self.facts["losses"].append(loss)
         self.facts["finite"] &= abs(loss) < _DIVERGED
@@ -236,6 +237,11 @@ class _Trajectory:
         self._note_pull()
         self._push()
         return run.loss.detach()
+
+    def _worth_noting(self) -> Named:
+        """The parameters; between the first step and the last only small ones: gradients tell of the rest."""
+        held = parameters(self._module)
+        return held if self._index in (0, self._steps - 1) else small(held)
 
     def _push(self) -> None:
         """Add noise to gradients, large enough to lead anywhere."""
@@ -273,7 +279,7 @@ class _Trajectory:
         self.facts["steps"] += 1
         self._note_moves()
         if not self._projects:
-            held = parameters(self._module) + buffers(self._module)
+            held = self._worth_noting() + buffers(self._module)
             self._recorder.note_all(self._check, f"step {self._index} result", held)
         elif self._updates is not None and self._raw is not None:
             where = f"{self._label}, step {self._index}"

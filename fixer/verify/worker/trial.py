@@ -9,6 +9,7 @@ import torch
 from .compare import Comparison, compare
 from .frames import Message
 from .observe import unpacked
+from .scripts import GLOBAL
 from .tracing import missed, required
 from .verdicts import Refuted, Side, Target, Unverified
 
@@ -78,9 +79,13 @@ class Trial:
     def compare(self, before: Side, after: Side) -> Comparison:
         """Compare two records; after a run that was cut off by time, the part that both got to."""
         one, two = before.entries, after.entries
-        if any(side.facts.get("loop", {}).get("timed_out") for side in (before, after)):
-            shared = {(e[0], e[1]) for e in one} & {(e[0], e[1]) for e in two}
-            one, two = ([e for e in entries if (e[0], e[1]) in shared] for entries in (one, two))
+        cut = any(side.facts.get("loop", {}).get("timed_out") for side in (before, after))
+        shared = {(e[0], e[1]) for e in one} & {(e[0], e[1]) for e in two}
+        # A script may have another variable more after the fix.
+        one, two = (
+            [e for e in entries if (e[0], e[1]) in shared or not (cut or e[0].startswith(GLOBAL))]
+            for entries in (one, two)
+        )
         return compare(one, two, self.tolerance)
 
     @property
