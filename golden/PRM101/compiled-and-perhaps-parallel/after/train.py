@@ -1,0 +1,22 @@
+import torch
+from torch import nn
+
+from gate import Gate
+
+
+def main(batches, parallel=False):
+    model = Gate()
+    if parallel:
+        model = nn.DataParallel(model)
+    model = torch.compile(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for module in model.modules():
+        if isinstance(module, Gate):
+            optimizer.register_step_post_hook(module.project_parameters)
+    scaler = torch.amp.GradScaler()
+    for number, batch in enumerate(batches, 1):
+        scaler.scale(model(batch).sum() / 4).backward()
+        if number % 4 == 0:
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()

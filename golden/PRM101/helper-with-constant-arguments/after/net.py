@@ -1,0 +1,30 @@
+import torch
+from torch import nn
+
+
+class Monotone(nn.Module):
+    def __init__(self, width=8, top=2.0):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, width), nn.Linear(width, 1)])
+        self.top = top
+        self.project_parameters()
+        self.register_load_state_dict_post_hook(self.project_parameters)
+
+    @torch.no_grad()
+    def project_parameters(self, *_) -> None:
+        """Keep the constrained parameters in range; runs after every optimizer step."""
+        self.keep_positive(0.0, self.top)
+
+    def keep_positive(self, low, top):
+        for layer in self.layers:
+            layer.weight.data.clamp_(low, top)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return x
+
+
+model = Monotone()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+optimizer.register_step_post_hook(model.project_parameters)

@@ -1,0 +1,5 @@
+import torch
+
+
+def adam(model):
+    return torch.optim.Adam(model.parameters())
