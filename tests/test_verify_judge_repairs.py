@@ -90,6 +90,20 @@ def test_a_smaller_value_is_broadcast(tmp_path: Path) -> None:
     assert "broadcast" in found.reason
 
 
+def test_another_assignment_that_still_raises_is_not_blamed_on_the_fix(tmp_path: Path) -> None:
+    other = "        self.other.weight = table\n"
+    before = INIT.replace(ASSIGNMENT, ASSIGNMENT + other)
+    after = before.replace(ASSIGNMENT, "        self.fc.weight.data.copy_(table)\n")
+    found = verify(tmp_path, before, after, ASSIGNMENT, parameter="self.fc.weight")
+    assert found.verdict is Verdict.UNVERIFIED, found.reason
+    assert "fails elsewhere" in found.reason
+
+
+def test_a_copy_that_only_fits_other_arguments_is_refuted(tmp_path: Path) -> None:
+    statement = "self.fc.weight.data.copy_(table[None].transpose(0, 1))"  # runs where the width is 1
+    assert copied(tmp_path, statement).verdict is Verdict.REFUTED
+
+
 HELPER = text(
     """
     class Net(nn.Module):

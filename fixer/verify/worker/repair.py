@@ -63,6 +63,12 @@ def blame(contract: Message, error: Message) -> None:
         cause = cause.get("cause")
 
 
+def is_another(contract: Message, error: Message) -> bool:
+    """Whether an error that no input cures comes from other lines than those of the fix."""
+    inherent = any(words in error["message"] for words in _INHERENT)
+    return inherent and not _innermost_in(error, contract["changed_lines"]["after"])
+
+
 def require_postcondition(before: Side, after: Side) -> Message:
     """The watched expression must be the same registered Parameter, holding the value that was meant."""
     seen = after.facts["watched"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .compare import chosen, compare
 from .preserving import refute, require_same_errors
-from .repair import blame, require_oracle, require_postcondition, require_symptom
+from .repair import blame, is_another, require_oracle, require_postcondition, require_symptom
 from .trial import BUILDING, Trial
 from .verdicts import CannotBuild, Refuted, Side, Unverified, shown, told
 
@@ -51,6 +51,9 @@ def _prove_raising(trial: Trial) -> tuple[Side, Side, str, bool]:
     copies = contract["parameter"] is not None or trial.projection is not None or not is_model
     meant = _meant(trial, None, "copy") if copies else None
     after = trial.stage("after", meant, _EVERYTHING)
+    for error in after.facts["errors"]:
+        if is_another(contract, error):
+            raise Unverified(f"the fixed code fails elsewhere: {told(error)}")
     if meant is not None:
         require_same_errors(trial, meant, after, "the original, run as it was meant,")
     _require_fixed(trial, after)
