@@ -53,6 +53,13 @@ def test_an_import_gets_the_text_in_memory(tmp_path: Path) -> None:
     assert answer == [2, str(tmp_path / "net.py"), 2]
 
 
+def test_a_file_that_only_memory_has_can_be_imported(tmp_path: Path) -> None:
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/main.py": "from .unsaved import y"})
+    texts = {"buffer.py": "import pkg.main\nx = pkg.main.y + 1", "pkg/unsaved.py": "y = 1"}
+    code = "module = overlay.load(path('buffer.py')); answer = [module.x, module.__file__]"
+    assert run(tmp_path, code, texts) == [2, str(tmp_path / "buffer.py")]
+
+
 def test_a_compiled_file_on_disk_is_not_used(tmp_path: Path) -> None:
     write(tmp_path, {"net.py": "x = 1"})
     subprocess.run([sys.executable, "-m", "compileall", "-q", tmp_path], check=True)

@@ -12,6 +12,7 @@ import itertools
 import linecache
 import os
 import sys
+from importlib.abc import MetaPathFinder
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
@@ -23,7 +24,7 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 from types import CodeType, ModuleType
-from typing import Any, Collection, Iterator, Mapping
+from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from . import slicing
 
@@ -86,9 +87,27 @@ def install(texts: Mapping[str, str], roots: list[str], siblings: list[str]) -> 
         ),
     )
     sys.path_importer_cache.clear()
+    sys.meta_path.append(_Unsaved())
     for path, text in texts.items():
         # No modification time: `linecache` then never looks at the file on disk.
         linecache.cache[path] = (len(text), None, text.splitlines(True), path)
+
+
+class _Unsaved(MetaPathFinder):
+    """Finds files that are laid over a tree that does not have them: a buffer, standard input."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - importlib passes it
+    ) -> ModuleSpec | None:
+        name = fullname.rpartition(".")[2] + ".py"
+        for folder in sys.path if path is None else path:
+            file = os.path.join(folder or os.curdir, name)
+            if os.path.realpath(file) in _state.texts and not os.path.exists(file):
+                return _spec(fullname, file)
+        return None
 
 
 class _Loader(SourceFileLoader):
