@@ -379,3 +379,16 @@ def test_class_and_static_methods_have_no_instance() -> None:
     for decorator in ("classmethod", "staticmethod"):
         code = f"class Net(nn.Linear):\n    @{decorator}\n    def run(cls):\n        return cls.weight\n"
         assert flow(code, "Net.run")[0].result == UNKNOWN
+
+
+def test_a_sum_of_thousands_of_terms() -> None:
+    terms = " + ".join(["p"] * 2000)
+    found, _ = flow(
+        f"""
+    def f(x):
+        p = nn.Parameter(torch.ones(2))
+        return {terms}
+    """,
+        "f",
+    )
+    assert found.result == T

@@ -101,8 +101,8 @@ class Expressions(ABC):
                 return self._read(node, env)
             case ast.Call():
                 return call(self, node, env)
-            case ast.BinOp(left=left, right=right):
-                return self._combined([left, right], env)
+            case ast.BinOp():
+                return self._sum(node, env)
             case ast.Compare(ops=operators):
                 value = self._combined([node.left, *node.comparators], env)
                 plain = any(isinstance(o, (ast.Is, ast.IsNot, ast.In, ast.NotIn)) for o in operators)
@@ -172,6 +172,19 @@ class Expressions(ABC):
         if isinstance(node.op, ast.USub) and isinstance(number, int):
             return Value(Plain(-number), operand.given)
         return Value(arithmetic([operand.kind]), operand.given)
+
+    def _sum(self, node: ast.BinOp, env: Env) -> Value:
+        """``a + b + ...``: generated code has hundreds of terms, more than calls may be nested."""
+        chain = [node]
+        while isinstance(chain[-1].left, ast.BinOp):
+            chain.append(chain[-1].left)
+        value = self.eval(chain[-1].left, env)
+        for operator in reversed(chain):
+            right = self.eval(operator.right, env)
+            value = Value(arithmetic([value.kind, right.kind]), value.given or right.given)
+            if operator is not node:
+                self._record(operator, value)
+        return value
 
     def _combined(self, parts: list[ast.expr], env: Env) -> Value:
         """The result of an operator."""
