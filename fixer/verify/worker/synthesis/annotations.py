@@ -44,6 +44,18 @@ def annotation_of(parameter: inspect.Parameter, function: Callable[..., Any]) ->
         return None
 
 
+def tensor_dtype(annotation: Any) -> str | None:
+    """Return the element type that an annotation of a tensor gives, "" if none, None if it is no tensor."""
+    if isinstance(annotation, type(torch.FloatTensor)):  # old names of types, no classes
+        return str(annotation.dtype).split(".")[1]
+    if isinstance(annotation, type) and issubclass(annotation, torch.Tensor):
+        return ""
+    if typing.get_origin(annotation) is typing.Union or type(annotation).__name__ == "UnionType":
+        found = [tensor_dtype(item) for item in typing.get_args(annotation)]
+        return next((item for item in found if item is not None), None)
+    return None
+
+
 def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
     """Yield small values of a type, best first; nothing if the type says nothing."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -65,6 +77,8 @@ def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
         yield from _sequence(holder, arguments, name, context)
     elif holder in _MAPPINGS:
         yield from of_kind("namespace", name, context)
+    elif isinstance(annotation, type(torch.FloatTensor)):
+        yield from of_kind("tensor", name, context)
     elif isinstance(annotation, type) and annotation not in (object, type(None), Any):
         yield from _instance(annotation, name, context)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 200
 _SECONDS_FOR_BETTER = 0.3
+_SECONDS_FOR_ONE_CALL = 1.0
 _IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")
 
 
@@ -51,7 +52,15 @@ class InputSearch:
         fresh: Callable[[], Any],
         draft: Recipe,
         deadline: float,
+        known: State | None = None,
+        latest: float | None = None,
     ) -> None:
+        """`known` are inputs that the module has been seen to be called with.
+
+        The search ends at the deadline; a call that has begun may go on for a while, but not past `latest`.
+        """
+        self._latest = deadline if latest is None else latest
+        self._known = known
         self._probe = probe
         self._target = target
         self._fresh = fresh
@@ -111,6 +120,8 @@ class InputSearch:
 
     def _trusted(self) -> Iterator[State]:
         """Yield the best guesses, then the inputs that others call the class with."""
+        if self._known is not None:
+            yield self._known
         best = {name: found[0] for name, found in self._required().items()}
         yield best
         cls = type(self._probe.owner)
@@ -145,17 +156,18 @@ class InputSearch:
             return first
         second = self._attempt_with(target, state, leaves=False)
         if second.failure is not None and _IN_PLACE.search(second.failure.message):
-            return first
+            # No input helps, and that backward raises may be what has to be shown: forward is enough.
+            return self._attempt_with(target, state, self._draft.leaves, goes_back=False)
         self._draft = replace(self._draft, leaves=False)
         return second
 
-    def _attempt_with(self, target: Any, state: State, leaves: bool) -> Attempt:
+    def _attempt_with(self, target: Any, state: State, leaves: bool, goes_back: bool = True) -> Attempt:
         maker = specs.Maker(0, leaves=leaves)
 
         def run() -> Any:
             args, kwargs = self._arranged(state).make(maker)
             value = recipe.call(target, args, kwargs)
-            if isinstance(self._probe.owner, nn.Module):
+            if goes_back and isinstance(self._probe.owner, nn.Module):
                 _differentiate(
                     self._probe.owner if target is self._target else target,
                     value,
@@ -164,7 +176,8 @@ class InputSearch:
             return value
 
         entry = getattr(self._probe.function, "__name__", "forward")
-        return probing.attempt(run, self._deadline, entry, maker.tensors)
+        until = max(self._deadline, min(self._latest, time.monotonic() + _SECONDS_FOR_ONE_CALL))
+        return probing.attempt(run, until, entry, maker.tensors)
 
     def _judged(self, attempt: Attempt, state: State) -> Attempt:
         """Turn a call that shows too little into a failure, but remember it: nothing better may come."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from . import names, shapes, signatures, source, specs
-from .annotations import annotated, annotation_of
+from .annotations import annotated, annotation_of, tensor_dtype
 from .arguments import unique
 from .roles import in_role
 from .uses import strings, tested
@@ -25,7 +25,7 @@ _MAX_DEPTH = 4
 
 # Names that say more than a use could. N: a width that is known nowhere else.
 _BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
-    (r"edge_index|edges$", lambda: specs.tensor([2, 8], "int64", 0, names.LENGTH)),
+    (r"edge_index|edges$", lambda: specs.tensor([2, 8], "int64", 0, names.BATCH)),
     (
         r"^adj|adjacency|^a_hat$|^laplacian$",
         lambda: specs.tensor([names.LENGTH, names.LENGTH], "float32", 0, 1),
@@ -77,7 +77,8 @@ def _guesses(
     node = context.sources.function(function)
     annotation = annotation_of(parameter, function)
     named = by_name(name)
-    if annotation is not None and not _is_tensor_type(annotation):
+    said = tensor_dtype(annotation)
+    if annotation is not None and said is None:
         yield from annotated(annotation, name, context)
     yield from strings(name, function, context)
     if getattr(function, "__name__", "") != "forward":
@@ -85,6 +86,8 @@ def _guesses(
         yield from in_role(name, context)
     consumed = [] if node is None else list(_consumed(node, name, function, owner, context, 0))
     rank, dtype = _evidence(node, name) if node is not None else (0, None)
+    if said == "int64":
+        dtype = said
     if rank or dtype:
         base = next(iter([*consumed, *named]), specs.tensor(shapes.plain(max(rank, 2))))
         if specs.is_tensor(base):
@@ -101,10 +104,6 @@ def _guesses(
 def by_name(name: str) -> list[Spec]:
     """Return what a name alone says about an input, if it says anything."""
     return [make() for pattern, make in _BY_NAME if re.search(pattern, name.lower())][:1]
-
-
-def _is_tensor_type(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, torch.Tensor)
 
 
 def _adjusted(spec: Spec, rank: int, dtype: str | None) -> Spec:

@@ -57,6 +57,8 @@ class Recipe:
     """Where it comes from: ``synthesised``, ``the user's harness``, ``example_input_array``..."""
     factory: dict[str, str] | None = None
     on_cpu: bool = False
+    owner: dict[str, Any] | None = None
+    """Where the module is taken out of: the recipe of a larger model, its class, and the path in there."""
     leaves: bool = True
     """Whether floating inputs require gradients: not where the code changes its inputs in place."""
 
@@ -79,6 +81,9 @@ class Recipe:
         call = f"{self.method}({self.inputs.text(by_name=False)})"
         if self.factory is not None:
             return f"{self.factory['name']}() of the user's harness; {call}"
+        if self.owner is not None:
+            whole = Recipe.from_json(self.owner["recipe"]).describe().partition("; ")[0]
+            return f"{self.target}, {self.owner['path']} of {whole}; {call}"
         return (
             call if self.construct is None else f"{self.target}({self.construct.text(by_name=True)}); {call}"
         )
@@ -107,6 +112,9 @@ def build(cls: type, recipe: Recipe, maker: specs.Maker | None = None) -> Any:
     with probing.quiet(), probing.on_cpu(recipe.on_cpu):
         if recipe.factory is not None:
             return _from_factory(recipe.factory)[0]
+        if recipe.owner is not None:
+            whole = specs.find_named(recipe.owner["module"], recipe.owner["name"], globals_of(cls))
+            return build(whole, Recipe.from_json(recipe.owner["recipe"])).get_submodule(recipe.owner["path"])
         if recipe.on_cpu:
             _ON_CPU.add(cls.__qualname__)
         assert recipe.construct is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import harvest, names, probing, recipe, repair_arguments, source, specs, user
+from . import harvest, names, owners, probing, recipe, repair_arguments, source, specs, user
 from .arguments import Context, without_absent
 from .case import Probe
 from .input_search import InputSearch, Outcome
@@ -27,8 +27,11 @@ _ATTEMPTS = 300
 _PARAMETERS = 3_000_000
 _PARAMETERS_IF_NEEDED = 100_000_000
 _SHRINKING_ATTEMPTS = 16
+_FOR_OWNERS = 0.35
+"""The part of the time that is kept for larger models which hold the class."""
 _SHARE_OF_ONE = 1 / 6
 """The part of the time left in which inputs are looked for before the class is built in another way."""
+_SECONDS_FOR_ONE = 0.25
 _KEPT = 0.4
 """The part of all time that is kept for going on with the first ones."""
 
@@ -48,7 +51,52 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     if callable(harness.get("factory")):
         return _with_factory(cls, harness, context, deadline)
     _refuse_abstract(cls)
-    return _ModuleSearch(cls, harness, context, deadline).run()
+    if harness:
+        return _ModuleSearch(cls, harness, context, deadline).run()
+    try:
+        return _ModuleSearch(cls, harness, context, deadline - budget * _FOR_OWNERS).run()
+    except AbstractError:
+        raise
+    except HarnessError as error:
+        found = _taken_out(cls, context, deadline)
+        if found is None:
+            raise error from error.__cause__
+        return found
+
+
+def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
+    """Take an instance out of a larger model that can be built and called."""
+    for owner in owners.candidates(cls, context):
+        until = time.monotonic() + (deadline - time.monotonic()) / 2
+        try:
+            whole = _ModuleSearch(owner, {}, context, until).run()
+        except HarnessError:
+            continue
+        for seen in owners.seen_inside(cls, owner, whole, deadline):
+            place = {
+                "recipe": whole.to_json(),
+                "module": owner.__module__,
+                "name": owner.__qualname__,
+                "path": seen.path,
+            }
+            origin = f"a part of {owner.__qualname__}"
+            draft = Recipe(cls.__qualname__, None, Arguments(), origin=origin, owner=place)
+            found = _inputs_of_part(cls, draft, seen.inputs, context, deadline)
+            if found is not None:
+                return found
+    return None
+
+
+def _inputs_of_part(
+    cls: type, draft: Recipe, known: State, context: Context, deadline: float
+) -> Recipe | None:
+    def fresh() -> Any:
+        with probing.seeded(0):
+            return recipe.build(cls, draft)
+
+    module = fresh()
+    probe = Probe(module, module.forward, context)
+    return InputSearch(probe, module, fresh, draft, deadline, known).run({}).recipe
 
 
 def arguments_for(function: Callable[..., Any], hints: dict[str, Any], budget: float = 2.0) -> Recipe:
@@ -98,9 +146,13 @@ def _settled(found: Outcome, what: str) -> Recipe:
 def _refuse_abstract(cls: type) -> None:
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-        raise HarnessError(f"{cls.__qualname__} is abstract: it lacks {missing}")
+        raise AbstractError(f"{cls.__qualname__} is abstract: it lacks {missing}")
     if getattr(cls, "forward", None) is nn.Module.forward:
-        raise HarnessError(f"{cls.__qualname__} has no forward")
+        raise AbstractError(f"{cls.__qualname__} has no forward")
+
+
+class AbstractError(HarnessError):
+    """There is nothing in the class to run, whoever builds it."""
 
 
 class _ModuleSearch:
@@ -209,9 +261,9 @@ class _ModuleSearch:
         # Other ways to build the class must keep a chance.
         now = time.monotonic()
         share = 1.0 if self._configured is not None else _SHARE_OF_ONE
-        deadline = now + (self._deadline - now) * share
+        deadline = min(self._deadline, now + max((self._deadline - now) * share, _SECONDS_FOR_ONE))
         probe = Probe(module, module.forward, self._plan.context)
-        return InputSearch(probe, module, fresh, draft, deadline)
+        return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline)
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
@@ -220,13 +272,13 @@ class _ModuleSearch:
         """A method of the class itself that does nothing but raise: there is nothing to run."""
         name = self._cls.__qualname__
         if f'Module [{self._cls.__name__}] is missing the required "forward"' in failure.message:
-            raise HarnessError(f"{name} is abstract: it has no forward") from failure.error
+            raise AbstractError(f"{name} is abstract: it has no forward") from failure.error
         frame = next(iter(reversed(failure.own_frames)), None)
         if frame is None or frame.scope.get("self") is not module:
             return
         function = self._plan.context.sources.enclosing(frame.filename, frame.line)
         if function is not None and source.is_stub(function):
-            raise HarnessError(f"{name} is abstract: {function.name} only raises") from failure.error
+            raise AbstractError(f"{name} is abstract: {function.name} only raises") from failure.error
 
 
 def _variations(start: State, plan: Plan) -> Iterator[State]:
