@@ -15,7 +15,7 @@ from fixer.discovery import PYTHON_FILES, absolute, compile_patterns
 from fixer.policy import VerifyMode
 from fixer.report import Format
 from fixer.source import reason_of
-from fixer.verify import HarnessConfig, VerifySettings
+from fixer.verify import Device, HarnessConfig, VerifySettings
 
 tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
@@ -203,6 +203,7 @@ _VERIFY_TABLE = schema.table(
         "mode": schema.choice(VerifyMode),
         "steps": schema.positive_integer,
         "seeds": schema.positive_integer,
+        "device": schema.choice(Device),
         "timeout": schema.seconds,
         "memory": schema.memory,
         "roots": schema.paths,

@@ -78,11 +78,8 @@ class Case:
         line = next(line for line in self.before[name].splitlines() if line.strip() == first.strip())
         return textwrap.indent(snippet.rstrip() + "\n", line[: len(line) - len(line.lstrip())])
 
-    def verify(self, contract: Contract, seed: int = 0) -> Verification:
-        """The verdict, from a worker that all tests of a process share."""
-        verifier = _verifier()
-        verifier._settings = replace(verifier._settings, seed=seed)
-        return verifier.verify(self.job(contract))
+    def verify(self, contract: Contract) -> Verification:
+        return verify(self.job(contract))
 
     def job(self, contract: Contract) -> Job:
         sources = {self.path(name): Source.read(self.path(name)) for name in self.before}
@@ -103,6 +100,13 @@ def repairs(symptom: str, region: Region, *subjects: Subject, **more: Any) -> Co
 def verifier_python() -> Path:
     """The interpreter of the tests: it has torch."""
     return Path(sys.executable)
+
+
+def verify(job: Job, seed: int = 0) -> Verification:
+    """The verdict, from a worker that all tests of a process share."""
+    verifier = _verifier()
+    verifier._settings = replace(verifier._settings, seed=seed)
+    return verifier.verify(job)
 
 
 @functools.cache

@@ -14,6 +14,11 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fixer.verify import Job
+from tests.judge_support import Case, preserves, repairs
 
 HEADER = """\
 import torch
@@ -131,6 +136,36 @@ def _filled(model: str, **texts: str) -> str:
         else:
             lines.append(line)
     return "\n".join(line for line in lines if line.strip()) + "\n"
+
+
+def projection_job(folder: Path, mutant: Projection, after: str) -> Job:
+    """The rewrite of a projection, with the construction of the optimizer wired."""
+    case = Case(folder, net=(mutant.before, after))
+    statement = case.indented("net.py", mutant.statement)
+    model = case.path("net.py"), mutant.outer or mutant.cls
+    wiring = case.wiring("net.py", f"    {mutant.build}", "model", model_class=model, function="fit")
+    more: dict[str, Any] = {
+        "projection": case.projection("net.py", mutant.cls, statement, exact=mutant.exact),
+        "wiring": (wiring,),
+    }
+    subject = case.subject("net.py", mutant.cls)
+    if mutant.symptom is None:
+        return case.job(preserves(subject, **more))
+    return case.job(repairs(mutant.symptom, case.region("net.py", statement), subject, **more))
+
+
+def deletion_job(folder: Path, mutant: Deletion, after: str) -> Job:
+    """The deletion of a dead method."""
+    case = Case(folder, net=(mutant.before, after))
+    return case.job(preserves(case.subject("net.py", mutant.cls)))
+
+
+def copying_job(folder: Path, mutant: Copying, after: str) -> Job:
+    """The copy in place of an assignment."""
+    case = Case(folder, net=(mutant.before, after))
+    region = case.region("net.py", case.indented("net.py", mutant.statement))
+    subject = case.subject("net.py", mutant.cls)
+    return case.job(repairs("TypeError", region, subject, parameter=mutant.target))
 
 
 LIST = """\

@@ -187,7 +187,7 @@ def test_without_the_kernels_help_torch_save_is_still_refused(
     script = f"""
 import sys, torch
 from fixer.verify.worker import guard, kernel
-kernel.restrict = lambda scratch: False
+kernel.restrict = lambda *_: False
 guard.close({str(tmp_path / "scratch")!r})
 try:
     torch.save(torch.ones(1), {str(tmp_path / "tree.pt")!r})

@@ -6,48 +6,34 @@ from pathlib import Path
 
 import pytest
 
-from fixer.contract import Contract, Verdict, Verification
-from tests.judge_support import Case, preserves, repairs
-from tests.mutants import COPIES, DELETIONS, PROJECTIONS, Copying, Deletion, Projection
+from fixer.contract import Verdict, Verification
+from tests.judge_support import verify
+from tests.mutants import (
+    COPIES,
+    DELETIONS,
+    PROJECTIONS,
+    Copying,
+    Deletion,
+    Projection,
+    copying_job,
+    deletion_job,
+    projection_job,
+)
 
 SEEDS = 20
 PROVEN = {Verdict.EQUIVALENT, Verdict.REPAIRED}
 
 
-def projection_contract(case: Case, mutant: Projection) -> Contract:
-    statement = case.indented("net.py", mutant.statement)
-    wiring = case.wiring(
-        "net.py",
-        f"    {mutant.build}",
-        "model",
-        model_class=(case.path("net.py"), mutant.outer or mutant.cls),
-        function="fit",
-    )
-    more = {
-        "projection": case.projection("net.py", mutant.cls, statement, exact=mutant.exact),
-        "wiring": (wiring,),
-    }
-    subject = case.subject("net.py", mutant.cls)
-    if mutant.symptom is None:
-        return preserves(subject, **more)
-    return repairs(mutant.symptom, case.region("net.py", statement), subject, **more)
-
-
 def projected(folder: Path, mutant: Projection, after: str, seed: int = 0) -> Verification:
-    case = Case(folder, net=(mutant.before, after))
-    return case.verify(projection_contract(case, mutant), seed)
+    return verify(projection_job(folder, mutant, after), seed)
 
 
 def deleted(folder: Path, mutant: Deletion, after: str, seed: int = 0) -> Verification:
-    case = Case(folder, net=(mutant.before, after))
-    return case.verify(preserves(case.subject("net.py", mutant.cls)), seed)
+    return verify(deletion_job(folder, mutant, after), seed)
 
 
 def copied(folder: Path, mutant: Copying, after: str, seed: int = 0) -> Verification:
-    case = Case(folder, net=(mutant.before, after))
-    region = case.region("net.py", case.indented("net.py", mutant.statement))
-    subject = case.subject("net.py", mutant.cls)
-    return case.verify(repairs("TypeError", region, subject, parameter=mutant.target), seed)
+    return verify(copying_job(folder, mutant, after), seed)
 
 
 def named(mutants: tuple[Projection, ...] | tuple[Deletion, ...] | tuple[Copying, ...]) -> list[object]:

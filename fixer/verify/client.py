@@ -19,7 +19,7 @@ from typing import IO, Any
 from fixer.contract import Verdict, Verification
 from fixer.source import SourceError
 from fixer.verify import interpreter
-from fixer.verify.job import Job, VerifySettings
+from fixer.verify.job import Device, Job, VerifySettings
 from fixer.verify.request import encode
 from fixer.verify.worker.frames import Unpacker, pack
 
@@ -28,6 +28,7 @@ _START_LIMIT = 180.0  # importing torch from a cold network disk
 _ANSWER_GRACE = 15.0
 _EXIT_GRACE = 3.0
 _ANSWER_LIMIT = 1 << 28
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 _REMEDY = "install torch there (`pip install 'torch-fixer[verify]'`) or name another Python with `--python`"
 _PASSED_ON = {
     *("CONDA_PREFIX", "HF_HOME", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LD_PRELOAD"),
@@ -124,7 +125,7 @@ class Verifier:
         if self._process is None:
             python = interpreter.find(self._settings.python, self._root, os.environ)
             try:
-                self._process = _Process(python, self.worker)
+                self._process = _Process(python, self.worker, self._settings.device)
             except CannotStartError as error:
                 self._refusal = str(error)
                 raise
@@ -134,18 +135,18 @@ class Verifier:
 class _Process:
     """A worker process that has said it is ready."""
 
-    def __init__(self, python: Path, worker: Path) -> None:
+    def __init__(self, python: Path, worker: Path, device: Device) -> None:
         self._scratch = tempfile.mkdtemp(prefix="fixer-")
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._popen: subprocess.Popen[bytes] | None = None
         try:
-            self._start(python, worker)
+            self._start(python, worker, device)
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, python: Path, worker: Path) -> None:
+    def _start(self, python: Path, worker: Path, device: Device) -> None:
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - the interpreter is the user's choice
                 [python, "-B", worker, self._scratch],
@@ -153,7 +154,7 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 cwd=self._scratch,
-                env=_environment(os.environ),
+                env=_environment(os.environ, device),
                 start_new_session=True,  # Ctrl-C is for the parent to handle
             )
         except OSError as error:
@@ -238,9 +239,12 @@ def _read(pipe: IO[bytes], messages: queue.SimpleQueue[dict[str, Any] | None]) -
     messages.put(None)
 
 
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the target's code may know of our environment: no tokens, no keys."""
-    return {name: value for name, value in environment.items() if name in _PASSED_ON}
+def _environment(environment: Mapping[str, str], device: Device) -> dict[str, str]:
+    """What the target's code may know of our environment: no tokens, no keys, and no device but its own."""
+    passed = {name: value for name, value in environment.items() if name in _PASSED_ON}
+    if device is Device.CPU:
+        return {**passed, _DEVICES: ""}
+    return {**passed, **({_DEVICES: environment[_DEVICES]} if _DEVICES in environment else {})}
 
 
 def _unverified(reason: str) -> Verification:

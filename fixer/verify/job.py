@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ class HarnessConfig:
         )
 
 
+class Device(str, Enum):
+    """Where models run while they are compared."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 @dataclass(frozen=True)
 class VerifySettings:
     """How verification runs; `[tool.fixer.verify]` and the command line over it."""
@@ -72,6 +80,7 @@ class VerifySettings:
     """How many differently initialised models and inputs the forward pass is compared on."""
     seed: int = 0
     """The first of the seeds, which everything random depends on."""
+    device: Device = Device.CPU
     timeout: float = 30.0
     """Seconds of wall time per fix."""
     memory: int = 8 << 30

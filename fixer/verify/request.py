@@ -70,7 +70,7 @@ def encode(job: Job, settings: VerifySettings, root: Path) -> dict[str, Any]:
         "timeout": settings.timeout,
         "budget": settings.timeout * 2 / 3,
         "memory": settings.memory,
-        "device": "cpu",
+        "device": settings.device.value,
         "harness": [asdict(harness) for harness in settings.harnesses],
     }
 

@@ -61,19 +61,23 @@ def reap_strangers(known: Iterable[int], *, patience: float = 2.0) -> None:
                 os.waitpid(pid, 0)
 
 
-def limit_resources(seconds: float, memory: int) -> None:
-    """Cap processor time, address space above today's, file size and open files, for good."""
+def limit_resources(seconds: float, memory: int, *, addresses: bool) -> None:
+    """Cap processor time, file size and open files, for good, and `addresses` above today's.
+
+    A GPU's driver maps more than there is memory.
+    """
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: int(seconds) + 2,
         resource.RLIMIT_FSIZE: memory,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
     }
-    if sys.platform == "linux":
+    if sys.platform == "linux" and addresses:
         # Torch maps gigabytes that it never touches: only what comes on top of them counts.
         with open("/proc/self/statm", encoding="ascii") as statm:
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
         limits[resource.RLIMIT_AS] = mapped + memory
+    if sys.platform == "linux":
         # If the machine itself runs short, this process is the one to lose.
         with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write("1000")

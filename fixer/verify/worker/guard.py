@@ -6,6 +6,7 @@ the kernel, where it can, refuses the rest.
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from typing import Any, Callable
@@ -47,9 +48,10 @@ _PATH_ARGUMENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
 }
 
 
-def close(scratch: str) -> None:
-    """Close the cage around this process, for good."""
-    confined = kernel.restrict(scratch)
+def close(scratch: str, device: str = "cpu") -> None:
+    """Close the cage around this process, for good; a `device` that models run on stays reachable."""
+    devices = [] if device == "cpu" else glob.glob("/dev/nvidia*")
+    confined = kernel.restrict(scratch, devices)
     sys.addaudithook(hook(os.path.realpath(scratch)))
     if not confined:
         _audit_torch_save()

@@ -51,7 +51,7 @@ def conduct_job(job: Message, conduct: Conduct, launch: Launch) -> Message:
 def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
     """Run a stage in this process, which is good for nothing else then, with one side laid over the tree."""
     os.environ["TMPDIR"] = tempfile.tempdir = job["scratch"]
-    guard.close(job["scratch"])
+    guard.close(job["scratch"], job["device"])
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
     try:

@@ -11,7 +11,7 @@ import os
 import platform
 import struct
 import sys
-from typing import NamedTuple, Tuple
+from typing import Iterable, NamedTuple, Tuple
 
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
@@ -71,14 +71,14 @@ _CALLS = {
 }
 
 
-def restrict(scratch: str) -> bool:
+def restrict(scratch: str, devices: Iterable[str] = ()) -> bool:
     """Confine this process and its threads; say whether writing elsewhere is now impossible."""
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
-    confined = _landlock(libc, scratch)
+    confined = _landlock(libc, scratch, devices)
     calls = _CALLS.get(platform.machine())
     if calls is not None:
         _install(libc, _program(calls, os.getpid()))
@@ -91,8 +91,8 @@ def landlock_version() -> int:
     return int(libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)) if sys.platform == "linux" else 0
 
 
-def _landlock(libc: ctypes.CDLL, scratch: str) -> bool:
-    """Allow writing below `scratch` and to the null device only, and neither TCP nor new programs."""
+def _landlock(libc: ctypes.CDLL, scratch: str, devices: Iterable[str]) -> bool:
+    """Allow writing below `scratch`, to `devices` and the null device only; neither TCP nor new programs."""
     version = landlock_version()
     if version < 1:
         return False
@@ -108,7 +108,9 @@ def _landlock(libc: ctypes.CDLL, scratch: str) -> bool:
     ruleset = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     if ruleset < 0:
         return False
-    allowed = {scratch: writing, os.devnull: writing & (_WRITE_FILE | _TRUNCATE)}
+    allowed = {scratch: writing}
+    for device in (os.devnull, *devices):
+        allowed[device] = writing & (_WRITE_FILE | _TRUNCATE)
     for path, access in allowed.items():
         place = os.open(path, os.O_PATH)
         libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", access, place), 0)

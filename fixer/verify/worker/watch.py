@@ -124,7 +124,7 @@ class ParameterWatch(Watch):
                 "registered": registered,
                 "shape": list(now.shape) if is_tensor else None,
                 "copied_shapes": mine,
-                "value": now.detach().clone() if is_tensor else None,
+                "value": now.detach().to("cpu", copy=True) if is_tensor else None,
             }
         )
 
@@ -150,4 +150,4 @@ def rejected_value(error: BaseException) -> Tensor | None:
         if frame.f_code is nn.Module.__setattr__.__code__:
             found = frame.f_locals.get("value")
         traceback = traceback.tb_next
-    return found.detach().clone() if isinstance(found, Tensor) else None
+    return found.detach().to("cpu", copy=True) if isinstance(found, Tensor) else None

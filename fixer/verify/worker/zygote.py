@@ -105,7 +105,7 @@ class Zygote:
         """Fork a stage child from the job child."""
 
         def body() -> Message:
-            cage.limit_resources(job["timeout"], job["memory"])
+            cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu")
             return jobs.perform(job, self._stages[stage], side, payload)
 
         child = cage.Child(body, new_session=False)
