@@ -1,7 +1,8 @@
 """Replaying the code around an optimizer: the statement that builds it, or the one that steps it.
 
 The text of a region is executed with the model's root name bound to a model that was built here. Whatever the
-region needs beyond that (a learning rate, a config object) is a number that answers to everything.
+region needs beyond that (a learning rate, a config object, another model) is a number that answers to
+everything.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import torch
@@ -18,28 +21,46 @@ from torch.optim import Optimizer
 from . import overlay
 from .slicing import preparing
 
-_RETURNED = "__fixer_returned__"
+_MODEL = "__fixer_model__"
 _OFF = {"amsgrad", "capturable", "dampening", "differentiable", "foreach", "fused", "maximize", "nesterov"}
 _PAIRS = {"betas": (0.9, 0.999), "etas": (0.5, 1.2), "step_sizes": (1e-6, 50)}
+_LISTINGS = {
+    *("buffers", "children", "modules", "named_buffers", "named_children", "named_modules"),
+    *("named_parameters", "parameters", "state_dict"),
+}
+"""Methods that a number answers as a small module of its own would."""
 
 
-class WiringError(Exception):
-    """Why a region could not be replayed."""
+class WiringError(BaseException):
+    """Why a region could not be replayed.
+
+    It ends the whole run: nothing that notes what the target raises may take it for a difference.
+    """
 
 
 class Stub(float):
-    """A number whose attributes, items and calls are such numbers again."""
+    """A number whose attributes, items and calls are such numbers again, and which may be a model as well."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _stub(name)
+        value = getattr(_bystander(), name) if name in _LISTINGS else _stub(name)
+        self.__dict__[name] = value  # what is put into it has to be there the next time
+        return value
 
     def __getitem__(self, key: object) -> Any:
-        return _stub(key if isinstance(key, str) else "")
+        name = repr(key)
+        return self._items().setdefault(name, _stub(key if isinstance(key, str) else ""))
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self._items()[repr(key)] = value
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError("only the code around the optimizer knows what this is a list of")
+        yield self[0]
+
+    def _items(self) -> dict[str, Any]:
+        items: dict[str, Any] = self.__dict__.setdefault("_kept", {})
+        return items
 
     def __call__(self, *_: object, **__: object) -> Any:
         """Answer with another number."""
@@ -59,19 +80,26 @@ class Holder(Stub):
             return getattr(model, name)
         return super().__getattr__(name)
 
-    def __getitem__(self, _: object) -> Any:
-        return self.__dict__.get("_item", self.__dict__["_model"])
+    def __getitem__(self, key: object) -> Any:
+        return self.__dict__["_item"] if "_item" in self.__dict__ else super().__getitem__(key)
 
     def __call__(self, *_: object, **__: object) -> Any:
         """Answer with what the expression says is called for."""
-        return self.__dict__.get("_result", self.__dict__["_model"])
+        return self.__dict__["_result"] if "_result" in self.__dict__ else _stub()
 
 
 def _stub(name: str = "") -> Any:
     return _PAIRS.get(name, Stub(0.0 if name in _OFF else 0.01))
 
 
-def _holder(model: nn.Module, **attributes: Any) -> Holder:
+def _bystander() -> nn.Module:
+    """A module that no optimizer changes and no constraint concerns."""
+    module = nn.Module()
+    module.register_parameter("bystander", nn.Parameter(torch.zeros(1)))
+    return module
+
+
+def _holder(model: nn.Module, /, **attributes: Any) -> Holder:
     holder = Holder(0.01)
     holder.__dict__.update(attributes, _model=model)
     return holder
@@ -82,12 +110,15 @@ class Region:
 
     def __init__(self, wiring: dict[str, Any], side: str, globals_: dict[str, Any], stand_in: bool) -> None:
         self._wiring = wiring
+        self._original = side == "before"
         self._stand_in = stand_in
         self._globals = globals_
         try:
-            tree = ast.parse(wiring[side])
+            parsed = ast.parse(wiring[side])
         except SyntaxError as error:
             raise WiringError(f"the optimizer's statement does not parse on its own: {error.msg}") from error
+        self._naming = _Naming(wiring["model"])
+        tree = self._naming.visit(parsed)
         stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         self._free: set[str] = loaded - stored - set(dir(builtins))
@@ -101,20 +132,30 @@ class Region:
         return bool(self._closures)
 
     def build(self, model: nn.Module) -> Optimizer:
-        """Execute a construction; the optimizer that comes out."""
+        """Execute a construction; the optimizer that comes out, wherever the region puts it."""
         namespace = self._namespace(model)
-        exec(self._code, namespace)
+        with _watching() as built:
+            self._execute(namespace)
         found = _evaluate(self._wiring["optimizer"], namespace)
         if isinstance(found, Optimizer):
             return found
-        candidates = list(_optimizers(namespace.get(_RETURNED))) or [
-            value
-            for name, value in namespace.items()
-            if name not in self._globals and isinstance(value, Optimizer)
-        ]
+        own = set(map(id, model.parameters()))
+        candidates = [optimizer for optimizer in built if own & set(map(id, held_parameters(optimizer)))]
         if len(candidates) != 1:
-            raise WiringError(f"the replayed statement left {len(candidates)} optimizers, not one")
+            raise WiringError(
+                f"the replayed statement left {len(candidates)} of the model's optimizers, not one"
+            )
         return candidates[0]
+
+    def _execute(self, namespace: dict[str, Any]) -> None:
+        """Run the region; an original that fails here only shows that too little is known around it."""
+        try:
+            exec(self._code, namespace)
+        except Exception as error:
+            if not self._original:
+                raise
+            told = f"{type(error).__name__}: {error}"
+            raise WiringError(f"the optimizer's statement cannot be replayed: {told}") from error
 
     def stepper(
         self, model: nn.Module, optimizer: Optimizer, closure: Callable[[], Any]
@@ -137,7 +178,8 @@ class Region:
     def _namespace(self, model: nn.Module) -> dict[str, Any]:
         """The globals, the model, what the code before the region prepares, and stubs for the rest."""
         namespace = dict(self._globals)
-        _bind(self._wiring["model"], model, model, namespace)
+        namespace[_MODEL] = model
+        _bind(self._naming.way, self._naming.end(model), model, namespace)
         if self._stand_in and namespace.get("self") is model:
             namespace["self"] = _holder(model)  # the real owner has attributes that the stand-in lacks
         wanted = self._free | self._prepared
@@ -151,11 +193,11 @@ class Region:
         lines = self._wiring.get("lines", {}).get(side)
         if lines is None:
             return self._compiled(ast.Module(body=[], type_ignores=[])), set()
-        tree = ast.parse(overlay.source_text(self._wiring["path"]))
+        tree = self._naming.visit(ast.parse(overlay.source_text(self._wiring["path"])))
         bound = {*_names(self._wiring["model"]), *_names(self._wiring["optimizer"])}
         wanted = self._free - bound - set(self._globals)
         prelude, needed = preparing(tree, lines[0], wanted, bound)
-        return self._compiled(prelude), needed - bound - set(dir(builtins))
+        return self._compiled(prelude), needed - bound - {_MODEL} - set(dir(builtins))
 
     def _compiled(self, tree: ast.Module) -> Any:
         return compile(tree, f"<wiring of {self._wiring['path']}>", "exec")
@@ -199,19 +241,50 @@ def held_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
 
 
 class _Returns(ast.NodeTransformer):
-    """``return x`` keeps x under a private name, for a region cut out of its function."""
+    """``return x`` only computes x, for a region cut out of its function."""
 
     def visit_Return(self, node: ast.Return) -> ast.AST:
-        value = node.value or ast.Constant(value=None)
-        return ast.copy_location(
-            ast.Assign(targets=[ast.Name(id=_RETURNED, ctx=ast.Store())], value=value), node
-        )
+        return ast.copy_location(ast.Expr(value=node.value or ast.Constant(value=None)), node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         return node
+
+
+class _Naming(ast.NodeTransformer):
+    """Gives a model that is an item or the result of a call (``nets[1]``, ``build(cfg)``) a name of its own.
+
+    Other items and calls of the same thing are other models.
+    """
+
+    def __init__(self, expression: str) -> None:
+        node = ast.parse(expression.strip(), mode="eval").body
+        self._is_named = any(isinstance(part, (ast.Subscript, ast.Call)) for part in _chain(node))
+        self._wanted = ast.dump(node)
+        while self._is_named and any(isinstance(part, (ast.Subscript, ast.Call)) for part in _chain(node)):
+            node = node.func if isinstance(node, ast.Call) else node.value  # type: ignore[attr-defined]
+        self.way = ast.unparse(node)
+        """What has to be bound, so that the model, or what holds it, is found."""
+
+    def end(self, model: nn.Module) -> Any:
+        """What the way leads to."""
+        return _holder(model) if self._is_named else model
+
+    def visit(self, node: ast.AST) -> Any:
+        """Put the name where the expression is read."""
+        if self._is_named and isinstance(node, ast.expr) and ast.dump(node) == self._wanted:
+            return ast.copy_location(ast.Name(id=_MODEL, ctx=ast.Load()), node)
+        return self.generic_visit(node)
+
+
+def _chain(node: ast.AST) -> Iterator[ast.AST]:
+    """An expression and what it is looked up in, from the outside in."""
+    yield node
+    inner = node.func if isinstance(node, ast.Call) else getattr(node, "value", None)
+    if isinstance(inner, ast.AST):
+        yield from _chain(inner)
 
 
 def _bind(expression: str, value: Any, model: nn.Module, namespace: dict[str, Any]) -> None:
@@ -240,15 +313,22 @@ def _evaluate(expression: str, namespace: dict[str, Any]) -> Any:
         return None
 
 
-def _optimizers(value: Any) -> Iterator[Optimizer]:
-    if isinstance(value, Optimizer):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _optimizers(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _optimizers(item)
+@contextmanager
+def _watching() -> Iterator[list[Optimizer]]:
+    """Collect the optimizers that are built inside."""
+    built: list[Optimizer] = []
+    original = Optimizer.__init__
+
+    @wraps(original)
+    def init(self: Optimizer, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        built.append(self)
+
+    Optimizer.__init__ = init  # type: ignore[method-assign]
+    try:
+        yield built
+    finally:
+        Optimizer.__init__ = original  # type: ignore[method-assign]
 
 
 def plain_optimizers(lr: float) -> dict[str, Callable[[Any], Optimizer]]:
