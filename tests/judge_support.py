@@ -7,10 +7,12 @@ import difflib
 import functools
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from fixer.contract import Contract, Projection, Promise, Region, Subject, Verification, Wiring
 from fixer.edits import Edit, EditSet
@@ -97,20 +99,33 @@ def repairs(symptom: str, region: Region, *subjects: Subject, **more: Any) -> Co
     return Contract(Promise.REPAIRS, subjects, symptom=symptom, symptom_region=region, **more)
 
 
+def some_are_slow(values: Sequence[Any], every: int = 3) -> list[Any]:
+    """Parameters of a test, of which one in `every` is quick and the rest run with the slow tests."""
+    return [
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
+        if index % every
+        else value
+        for index, value in enumerate(values)
+    ]
+
+
 def verifier_python() -> Path:
     """The interpreter of the tests: it has torch."""
     return Path(sys.executable)
 
 
-def verify(job: Job, seed: int = 0) -> Verification:
-    """The verdict, from a worker that all tests of a process share."""
+def verify(job: Job, **settings: Any) -> Verification:
+    """The verdict, from a worker that all tests of a process share: starting one takes longer than a job."""
     verifier = _verifier()
-    verifier._settings = replace(verifier._settings, seed=seed)
-    return verifier.verify(job)
+    usual, verifier._settings = verifier._settings, replace(verifier._settings, **settings)
+    try:
+        return verifier.verify(job)
+    finally:
+        verifier._settings = usual
 
 
 @functools.cache
 def _verifier() -> Verifier:
-    verifier = Verifier(VerifySettings(python=verifier_python(), steps=5), Path(__file__).parent)
+    verifier = Verifier(VerifySettings(python=verifier_python(), steps=5, seeds=1), Path(__file__).parent)
     atexit.register(verifier.close)
     return verifier

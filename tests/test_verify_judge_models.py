@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixer.contract import Verdict, Verification
-from tests.judge_support import Case, preserves, text
+from tests.judge_support import Case, preserves, some_are_slow, text
 
 NET = text(
     """
@@ -52,36 +52,36 @@ def test_deleting_a_dead_backward_and_what_was_stored_for_it(tmp_path: Path) -> 
     assert set(found.evidence["reached"]) >= {"first.weight", "gain", "last.bias", "norm.weight"}
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("return self.last(h) + self.offset", "return self.last(h.detach()) + self.offset"),
-        ("return self.last(h) + self.offset", "return (self.last(h) + self.offset) * (1 + 1e-6)"),
-        ("return self.last(h) + self.offset", "return self.last(h) - self.offset"),
-        ("return self.last(h) + self.offset", "return self.last(h) + self.offset, h"),
-        ("return self.last(h) + self.offset", "return (self.last(h) + self.offset).double()"),
-        (
-            "return self.last(h)",
-            "h.requires_grad and h.register_hook(lambda g: -g)\n        return self.last(h)",
-        ),
-        ("self.gain = nn.Parameter(torch.ones(width))", 'self.register_buffer("gain", torch.ones(width))'),
-        ("torch.ones(width))", "torch.ones(width), requires_grad=False)"),
-        ("torch.ones(width))", "torch.ones(width) * 2)"),
-        ("nn.Linear(width, 2)\n", "nn.Linear(width, 2)\n        self.extra = nn.Linear(2, 2)\n"),
-        ("self.drop(torch", "nn.functional.dropout(torch"),
-        ("nn.Dropout(0.3)", "nn.Dropout(0.0)"),
-        ("self.drop = nn.Dropout(0.3)", "self.drop = nn.Dropout(0.3).eval()"),
-        ("self.norm(self.first(x))", "self.norm.eval()(self.first(x))"),
-        ("nn.BatchNorm1d(width)", "nn.BatchNorm1d(width, momentum=0.2)"),
-        ("nn.BatchNorm1d(width)", "nn.BatchNorm1d(width, track_running_stats=False)"),
-        ("        self.offset = 0.5\n", ""),
-        ("        return self.drop(torch.tanh(self.norm(self.first(x))))\n", "        pass\n"),
-        ("def features(", "def featurez("),
-        ("self.features(x) * self.gain", "self.features(x) * self.gain.data"),
-        ("self.first = nn.Linear(width, width)", "self.first = self.second = nn.Linear(width, width)"),
-        ("        self.offset = 0.5\n", "        self.offset = 0.5\n        self.handle = lambda: None\n"),
-    ],
-)
+CHANGES = [
+    ("return self.last(h) + self.offset", "return self.last(h.detach()) + self.offset"),
+    ("return self.last(h) + self.offset", "return (self.last(h) + self.offset) * (1 + 1e-6)"),
+    ("return self.last(h) + self.offset", "return self.last(h) - self.offset"),
+    ("return self.last(h) + self.offset", "return self.last(h) + self.offset, h"),
+    ("return self.last(h) + self.offset", "return (self.last(h) + self.offset).double()"),
+    (
+        "return self.last(h)",
+        "h.requires_grad and h.register_hook(lambda g: -g)\n        return self.last(h)",
+    ),
+    ("self.gain = nn.Parameter(torch.ones(width))", 'self.register_buffer("gain", torch.ones(width))'),
+    ("torch.ones(width))", "torch.ones(width), requires_grad=False)"),
+    ("torch.ones(width))", "torch.ones(width) * 2)"),
+    ("nn.Linear(width, 2)\n", "nn.Linear(width, 2)\n        self.extra = nn.Linear(2, 2)\n"),
+    ("self.drop(torch", "nn.functional.dropout(torch"),
+    ("nn.Dropout(0.3)", "nn.Dropout(0.0)"),
+    ("self.drop = nn.Dropout(0.3)", "self.drop = nn.Dropout(0.3).eval()"),
+    ("self.norm(self.first(x))", "self.norm.eval()(self.first(x))"),
+    ("nn.BatchNorm1d(width)", "nn.BatchNorm1d(width, momentum=0.2)"),
+    ("nn.BatchNorm1d(width)", "nn.BatchNorm1d(width, track_running_stats=False)"),
+    ("        self.offset = 0.5\n", ""),
+    ("        return self.drop(torch.tanh(self.norm(self.first(x))))\n", "        pass\n"),
+    ("def features(", "def featurez("),
+    ("self.features(x) * self.gain", "self.features(x) * self.gain.data"),
+    ("self.first = nn.Linear(width, width)", "self.first = self.second = nn.Linear(width, width)"),
+    ("        self.offset = 0.5\n", "        self.offset = 0.5\n        self.handle = lambda: None\n"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), some_are_slow(CHANGES))
 def test_a_changed_model_is_refuted(tmp_path: Path, old: str, new: str) -> None:
     found = verify(tmp_path, NET, DELETED.replace(old, new))
     assert found.verdict is Verdict.REFUTED, found.reason

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixer.contract import Verdict, Verification
-from tests.judge_support import Case, repairs, text
+from tests.judge_support import Case, repairs, some_are_slow, text
 
 INIT = text(
     """
@@ -59,24 +59,24 @@ def test_a_copy_in_init(tmp_path: Path) -> None:
     assert found.evidence["max_abs"] == 0
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "self.other.weight.data.copy_(table)",
-        "self.fc.weight.data = table",
-        "self.fc.weight.data = table.clone()",
-        "self.fc.weight = nn.Parameter(table)",
-        "self.fc.weight.data.copy_(table[0])",
-        "self.fc.weight.data.copy_(table.t())",
-        "self.fc.weight.data.copy_(table + 1e-6)",
-        "self.fc.weight.data.copy_(self.fc.weight)",
-        "self.fc.weight.data.add_(table)",
-        "self.fc.weight.copy_(table)",
-        "self.fc.weight = table.clone()",
-        "del self.fc.weight; self.fc.weight = table",
-        "pass",
-    ],
-)
+WRONG_COPIES = [
+    "self.other.weight.data.copy_(table)",
+    "self.fc.weight.data = table",
+    "self.fc.weight.data = table.clone()",
+    "self.fc.weight = nn.Parameter(table)",
+    "self.fc.weight.data.copy_(table[0])",
+    "self.fc.weight.data.copy_(table.t())",
+    "self.fc.weight.data.copy_(table + 1e-6)",
+    "self.fc.weight.data.copy_(self.fc.weight)",
+    "self.fc.weight.data.add_(table)",
+    "self.fc.weight.copy_(table)",
+    "self.fc.weight = table.clone()",
+    "del self.fc.weight; self.fc.weight = table",
+    "pass",
+]
+
+
+@pytest.mark.parametrize("statement", some_are_slow(WRONG_COPIES))
 def test_a_wrong_copy_in_init_is_refuted(tmp_path: Path, statement: str) -> None:
     found = copied(tmp_path, statement)
     assert found.verdict is Verdict.REFUTED, found.reason

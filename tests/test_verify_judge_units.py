@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from fixer.contract import Verdict
-from fixer.verify import HarnessConfig, Verifier, VerifySettings
+from fixer.verify import HarnessConfig
 from fixer.verify.worker.compare import compare
 from fixer.verify.worker.constraint import Constraint
 from fixer.verify.worker.observe import Recorder, digest, packed, shared_names, unpacked
 from fixer.verify.worker.reference import Reference
 from fixer.verify.worker.tracing import Tracer, missed, required
 from fixer.verify.worker.wiring import Region, WiringError
-from tests.judge_support import Case, preserves, text, verifier_python
+from tests.judge_support import Case, preserves, text, verify
 
 CODE = textwrap.dedent(
     '''
@@ -257,9 +257,7 @@ def test_the_users_harness_builds_what_nobody_could_guess(tmp_path: Path) -> Non
         HarnessConfig(target, args=("7c1e",), inputs=({"shape": [2, 3]},)),
     )
     for harness in harnesses:
-        settings = VerifySettings(python=verifier_python(), steps=3, harnesses=(harness,))
-        with Verifier(settings, tmp_path) as verifier:
-            found = verifier.verify(case.job(contract))
+        found = verify(case.job(contract), harnesses=(harness,))
         assert found.verdict is Verdict.EQUIVALENT, found.reason
 
 
