@@ -1048,3 +1048,33 @@ def test_optimizer_of_an_unknown_model_that_cannot_name_the_class() -> None:
     assert finding.fix.applicability is Applicability.UNSAFE
     assert [path.name for path in finding.fix.edits.files] == ["net.py"]
     assert "an optimizer in train.py may take its parameters too" in (finding.help or "")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        "opt = torch.optim.SGD([p for m in nets for p in m.parameters()], lr=0.1)",
+        "opt = torch.optim.SGD([{'params': m.parameters()} for m in nets], lr=0.1)",
+        "params = []\nfor m in nets:\n    params += list(m.parameters())\nopt = torch.optim.SGD(params, 0.1)",
+    ],
+)
+def test_one_name_for_several_models_is_reported_only(build: str) -> None:
+    code = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w") + f"\n\nnets = [Net(), Net()]\n{build}\n"
+    (finding,) = unchanged(RULE, code, findings=1)
+    assert finding.help is not None
+    assert "stands for several models" in finding.help
+
+
+def test_an_optimizer_for_each_model_of_a_loop() -> None:
+    train = wired(
+        """
+        import torch
+        from net import Net
+
+        nets, opts = [Net(), Net()], []
+        for m in nets:
+            opt = torch.optim.SGD(m.parameters(), lr=0.1)
+            opts.append(opt)
+        """
+    )
+    assert "    opt.register_step_post_hook(m.project_parameters)\n    opts.append(opt)\n" in train

@@ -119,6 +119,7 @@ class AfterStep:
 
     def _construction(self, built: Construction, model: Model) -> Wiring:
         editor = self.rewrite.file(built.file)
+        _require_one(built.file, built.scope, built.statement, model)
         if not built.certain:
             self.cautions.append(f"`{ast.unparse(built.call.func)}` may not be a torch.optim.Optimizer")
         span = editor.line_start(built.statement), editor.line_end(built.statement)
@@ -135,6 +136,7 @@ class AfterStep:
 
     def _step(self, step: Step, model: Model) -> Wiring:
         editor = self.rewrite.file(step.file)
+        _require_one(step.file, step.scope, step.statement, model)
         span = editor.line_start(step.statement), editor.line_end(step.statement)
         editor.insert_after(step.statement, self.call(editor, step.scope, model, "{}()"))
         return _wiring("step", step, span, model, step.optimizer)
@@ -151,6 +153,30 @@ class AfterStep:
             f"{unit}if isinstance({module}, {editor.reference_to(self.cls.symbol)}):\n"
             f"{unit * 2}{form.format(f'{module}.{self.method}')}"
         )
+
+
+def _require_one(file: File, scope: Scope, statement: ast.stmt, model: Model) -> None:
+    """A loop's variable stands for one model inside of its loop only, a comprehension's nowhere else."""
+    node: ast.AST = model.node
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    if not isinstance(node, ast.Name):
+        return
+    name = node.id
+    around = set(file.ancestors(statement))
+    for binder in ast.walk(scope):
+        if isinstance(binder, (ast.For, ast.AsyncFor, ast.comprehension)) and binder not in around:
+            targets = {part.id for part in ast.walk(binder.target) if isinstance(part, ast.Name)}
+            if name in targets and model.node in ast.walk(_holder(file, binder)):
+                line = model.node.lineno
+                raise CannotRewriteError(
+                    f"`{name}` in line {line} of {file.path.name} stands for several models"
+                )
+
+
+def _holder(file: File, binder: ast.AST) -> ast.AST:
+    """The loop, or the expression that a comprehension's clause belongs to."""
+    return file.parents[binder] if isinstance(binder, ast.comprehension) else binder
 
 
 def _wiring(
