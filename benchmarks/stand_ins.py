@@ -23,7 +23,16 @@ class _Anything(MagicMock):
         return ()
 
 
-class _Class:
+class _HasEveryName(type):
+    """The class of the classes that have every attribute."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Anything(name=name)
+
+
+class _Class(metaclass=_HasEveryName):
     """A class that is constructed from anything and has every attribute."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
@@ -26,12 +27,10 @@ def mentioning(path: str, roots: list[str]) -> Mentioning:
     """
     real = os.path.realpath(path)
     tops = [root for root in map(os.path.realpath, roots) if real.startswith(os.path.join(root, ""))]
-    texts: dict[str, bytes] = {}
 
     def search(name: str) -> Iterator[tuple[str, str]]:
         called = re.compile(rb"(?<!class )(?<![\w])" + re.escape(name.encode()) + rb"\s*\(")
-        if not texts and tops:
-            texts.update(_read(min(tops, key=len)))
+        texts = _texts(min(tops, key=len)) if tops else {}
         found = [other for other, data in texts.items() if other != real and called.search(data)]
         for other in sorted(found, key=lambda item: _distance(item, real))[:_MAX_FOUND]:
             with suppress(OSError, SyntaxError, UnicodeDecodeError):  # gone, or in no encoding
@@ -44,6 +43,11 @@ def _distance(path: str, other: str) -> tuple[int, str]:
     """How many folders lie between two files."""
     shared = os.path.commonpath([path, other])
     return path.count(os.sep) + other.count(os.sep) - 2 * shared.count(os.sep), path
+
+
+@functools.lru_cache(maxsize=2)
+def _texts(top: str) -> dict[str, bytes]:
+    return dict(_read(top))
 
 
 def _read(top: str) -> Iterator[tuple[str, bytes]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .source import Sources
     from .specs import Spec, State
 
-_MAX_CALLS = 8
+_MAX_CALLS = 5
 _MAX_SHAPES = 12
 _MAX_RANK = 5
 _MAX_STEPS = 4

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .recipe import Arguments, Recipe
     from .specs import Spec, State
 
-_ATTEMPTS = 200
+_ATTEMPTS = 400
 _SECONDS_FOR_BETTER = 0.3
 _SECONDS_FOR_ONE_CALL = 1.0
 _IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")

@@ -41,6 +41,7 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     (r"[Ee]xpected \D{0,40}(\d+)\D{1,40}got \D{0,40}(\d+)", ((2, 1),)),
 )
 
+_HIGHEST_RANK = 6
 _LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
 
 _RANKS: tuple[tuple[str, int], ...] = (
@@ -112,6 +113,8 @@ def whole_shapes(message: str) -> Iterator[tuple[list[int], list[int]]]:
 def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
     """Yield the two sides of a comparison that an assert or the `if` around a raise made."""
     for left, right, node in compared(failure, sources):
+        if _asks_for_rank(node):
+            continue
         yield from _from_modulo(node, failure)
         if type(left) is int and type(right) is int and left != right:
             yield left, right
@@ -123,6 +126,25 @@ def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]
                 if pair[0] != pair[1] and all(type(item) is int for item in pair):
                     yield pair
                     yield pair[::-1]
+
+
+def _asks_for_rank(node: ast.Compare) -> bool:
+    """Whether a comparison is about ``x.ndim``, ``x.dim()`` or ``len(x.shape)``."""
+    for side in (node.left, *node.comparators):
+        inner = side.func if isinstance(side, ast.Call) else side
+        if isinstance(inner, ast.Attribute) and inner.attr in ("ndim", "dim", "ndimension"):
+            return True
+        if isinstance(side, ast.Call) and source.dotted(inner) == "len" and side.args:
+            return isinstance(side.args[0], ast.Attribute) and side.args[0].attr == "shape"
+    return False
+
+
+def guarded_ranks(failure: Failure, sources: Sources) -> Iterator[int]:
+    """Yield the ranks that the guard which raised allows."""
+    for _, right, node in compared(failure, sources):
+        wanted = right if isinstance(right, (tuple, list, set)) else [right]
+        if _asks_for_rank(node):
+            yield from (rank for rank in wanted if type(rank) is int and 0 < rank <= _HIGHEST_RANK)
 
 
 def _from_modulo(node: ast.Compare, failure: Failure) -> Iterator[tuple[int, int]]:

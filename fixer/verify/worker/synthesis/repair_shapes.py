@@ -45,7 +45,9 @@ def _with_features(given: Spec, wanted: Spec) -> list[int]:
 
 def _wrong_rank(case: Case) -> Iterator[State]:
     """The message asks for a number of dimensions."""
-    wanted = mismatch.ranks(case.message)
+    wanted = mismatch.ranks(case.message) or list(
+        mismatch.guarded_ranks(case.failure, case.probe.context.sources)
+    )
     change = mismatch.rank_change(case.message)
     if change:
         yield from _reranked_by(case, change)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .specs import State
 
-_ATTEMPTS = 300
+_ATTEMPTS = 600
 _PARAMETERS = 3_000_000
 _PARAMETERS_IF_NEEDED = 100_000_000
 _SHRINKING_ATTEMPTS = 16
@@ -53,15 +53,13 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     _refuse_abstract(cls)
     if harness:
         return _ModuleSearch(cls, harness, context, deadline).run()
+    own = _ModuleSearch(cls, harness, context, deadline - budget * _FOR_OWNERS)
     try:
-        return _ModuleSearch(cls, harness, context, deadline - budget * _FOR_OWNERS).run()
+        return own.run()
     except AbstractError:
         raise
-    except HarnessError as error:
-        found = _taken_out(cls, context, deadline)
-        if found is None:
-            raise error from error.__cause__
-        return found
+    except HarnessError:
+        return _taken_out(cls, context, deadline) or own.resume(deadline)
 
 
 def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
@@ -91,12 +89,17 @@ def _inputs_of_part(
     cls: type, draft: Recipe, known: State, context: Context, deadline: float
 ) -> Recipe | None:
     def fresh() -> Any:
-        with probing.seeded(0):
-            return recipe.build(cls, draft)
+        made = probing.attempt(lambda: recipe.build(cls, draft), deadline, "")
+        if made.failure is not None:
+            raise HarnessError(made.failure.summary)
+        return made.value
 
-    module = fresh()
-    probe = Probe(module, module.forward, context)
-    return InputSearch(probe, module, fresh, draft, deadline, known).run({}).recipe
+    try:
+        module = fresh()
+        probe = Probe(module, module.forward, context)
+        return InputSearch(probe, module, fresh, draft, deadline, known).run({}).recipe
+    except HarnessError:
+        return None
 
 
 def arguments_for(function: Callable[..., Any], hints: dict[str, Any], budget: float = 2.0) -> Recipe:
@@ -169,51 +172,59 @@ class _ModuleSearch:
         self._configured = user.configured_arguments(harness, self._plan.parameters)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
         self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
+        self._search = self._new_search()
+        self._begun: list[InputSearch] = []
+        self._best = Outcome(None, None, None)
 
     def run(self) -> Recipe:
         """Return the first recipe that works, else the first that nearly does."""
         try:
-            return self._search()
+            return self._go_on()
         except TooLargeError:
             self._limit = _PARAMETERS_IF_NEEDED
+            self._search = self._new_search()
         try:
-            return self._search()
+            return self._go_on()
         except TooLargeError as error:
             raise HarnessError(f"could not build {self._cls.__qualname__}: {error}") from error
 
+    def resume(self, deadline: float) -> Recipe:
+        """Go on where `run` ran out of time."""
+        self._deadline = self._search.deadline = deadline
+        return self.run()
+
     def instance(self) -> Recipe:
         """Return the first recipe that builds the class, which need not be callable."""
-        search = self._new_search()
-        for state, _ in search:
+        for state, _ in self._search:
             return replace(self._with(state), method="__init__")
-        return _settled(Outcome(None, None, search.last), f"build {self._cls.__qualname__}")
+        return _settled(Outcome(None, None, self._search.last), f"build {self._cls.__qualname__}")
 
-    def _search(self) -> Recipe:
-        search = self._new_search()
-        best = Outcome(None, None, None)
-        begun: list[InputSearch] = []
-        for state, module in search:
-            begun.append(self._input_search(state, module))
-            found = begun[-1].run(self._harness)
+    def _go_on(self) -> Recipe:
+        """Look for other ways to build the class, then go on with the inputs for those that were found."""
+        for state, module in self._search:
+            self._begun.append(self._input_search(state, module))
+            found = self._begun[-1].run(self._harness)
             if found.recipe is not None:
                 return found.recipe
-            best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
+            best = self._best
+            self._best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
             if found.failure is not None:
                 self._refuse_stub(found.failure, module)
                 if found.failure.is_hopeless:
                     break
-                search.reject(state, found.failure)
+                self._search.reject(state, found.failure)
             if time.monotonic() > self._deadline - self._kept:
                 break
-        for unfinished in begun:
+        for unfinished in self._begun:
             found = unfinished.resume(self._deadline)
             if found.recipe is not None:
                 return found.recipe
-        if best.failure is None and best.weaker is None:
-            if search.last is not None and isinstance(search.last.error, TooLargeError):
-                raise search.last.error
-            return _settled(best._replace(failure=search.last), f"build {self._cls.__qualname__}")
-        return _settled(best, f"call {self._cls.__qualname__}")
+        if self._best.failure is None and self._best.weaker is None:
+            last = self._search.last
+            if last is not None and isinstance(last.error, TooLargeError):
+                raise last.error
+            return _settled(self._best._replace(failure=last), f"build {self._cls.__qualname__}")
+        return _settled(self._best, f"call {self._cls.__qualname__}")
 
     def _new_search(self) -> Search:
         """Search from the user's arguments alone; else from the best guess and what the tree does."""
