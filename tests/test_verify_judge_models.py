@@ -225,3 +225,38 @@ def test_a_fix_that_does_not_parse(tmp_path: Path) -> None:
         verify(tmp_path, NET, NET.replace("return self.last(h)", "return self.last(h")).verdict
         is Verdict.REFUTED
     )
+
+
+BESIDE = text(
+    """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(4, 4)
+
+        def forward(self, x):
+            self.kept = x
+            y = self.lin(x)
+            return {"y": y, "rows": len(y), "norm": float(y.detach().norm()), "name": "net", "none": None}
+
+        def backward(self, grad):
+            return grad * self.kept
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        ("", "", Verdict.EQUIVALENT),
+        ("len(y)", "len(y) + 1", Verdict.REFUTED),
+        (".norm())", ".norm(1))", Verdict.REFUTED),
+        ('"name": "net"', '"name": "nets"', Verdict.REFUTED),
+        (', "none": None', "", Verdict.REFUTED),
+    ],
+)
+def test_what_forward_returns_beside_tensors(tmp_path: Path, old: str, new: str, verdict: Verdict) -> None:
+    after = BESIDE.replace("\n    def backward(self, grad):\n        return grad * self.kept\n", "")
+    after = after.replace("        self.kept = x\n", "").replace(old, new)
+    found = verify(tmp_path, BESIDE, after)
+    assert found.verdict is verdict, found.reason

@@ -281,3 +281,11 @@ def test_unregistered_modules(tmp_path: Path) -> None:
     wrong = UNREGISTERED.replace("[nn.Linear(4, 4), nn.Linear(4, 4)]", "nn.ModuleList([nn.Linear(4, 4)])")
     found = verify(tmp_path, UNREGISTERED, wrong, finding, symptom="never-updated")
     assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def test_a_helper_method_that_does_more_than_the_copy(tmp_path: Path) -> None:
+    finding = "        self.fc.weight = torch.eye(4) * 2\n"
+    copy = "        self.fc.weight.data.copy_(torch.eye(4) * 2)\n"
+    after = HELPER.replace(finding, copy + "        self.fc.bias.data.zero_()\n")
+    found = verify(tmp_path, HELPER, after, finding, parameter="self.fc.weight", subject=("Net", "reset"))
+    assert found.verdict is Verdict.REFUTED, found.reason

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from . import synthesis
-from .observe import projected_loss, reseed
+from .observe import projected_loss, reseed, without_tensors
 from .reference import Reference
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Run:
 
     inputs: Named
     outputs: Named
+    rest: Any
+    """What came out beside tensors, as plain data."""
     loss: Tensor | None
 
     @property
@@ -97,7 +99,7 @@ class Bench:
             finally:
                 self.reference.returned()
         outputs = synthesis.flatten_tensors(returned)
-        return Run(flattened(inputs), outputs, projected_loss(outputs, LOSS_SEED))
+        return Run(flattened(inputs), outputs, without_tensors(returned), projected_loss(outputs, LOSS_SEED))
 
     def call(self, module: nn.Module, seed: int, dtype: torch.dtype | None = None) -> Run:
         """Call the model on the inputs that belong to `seed`."""

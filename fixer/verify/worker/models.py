@@ -129,6 +129,7 @@ class ModelRecord:
             run = self._bench.call(module, turn)
             note(check, f"{label} outputs", [name for name, _ in run.outputs])
             note_all(check, f"{label} output", run.outputs)
+            note(check, f"{label} output beside tensors", run.rest)
             note(check, f"{label} outputs with a graph", [t.requires_grad for _, t in run.outputs])
             note(check, f"{label} loss", run.loss)
             if any(bool(torch.isfinite(t).all()) for _, t in run.outputs):

@@ -29,6 +29,7 @@ KEPT_BYTES = 24 * 2**20
 _SAMPLE = 512
 _SMALL = 1024
 _LARGE = 1 << 15
+_DEPTH = 6
 
 
 class Recorder:
@@ -122,6 +123,17 @@ def digest(tensor: Tensor) -> list[Any]:
         list(tensor.shape),
         hashlib.blake2b(data, digest_size=16).hexdigest(),
     ]
+
+
+def without_tensors(value: Any, depth: int = 0) -> Any:
+    """A value as plain data: numbers and texts as they are written, containers, and the types of the rest."""
+    if value is None or isinstance(value, (bool, int, float, complex, str)):
+        return repr(value)
+    if depth < _DEPTH and isinstance(value, (list, tuple)):
+        return [type(value).__name__, *(without_tensors(item, depth + 1) for item in value)]
+    if depth < _DEPTH and isinstance(value, dict):
+        return ["dict", *([str(key), without_tensors(item, depth + 1)] for key, item in value.items())]
+    return type(value).__name__
 
 
 def error_facts(error: BaseException) -> dict[str, Any]:

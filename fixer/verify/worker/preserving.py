@@ -30,6 +30,8 @@ def prove_preserves(trial: Trial) -> tuple[str, str]:
     trial.require_reached("before", before)
     trial.require_reached("after", after)
     trial.add_counts(comparison)
+    for error in before.facts["errors"]:
+        trial.note(f"both sides raise, so this was not compared: {told(error)}")
     if trial.projection is not None:
         trial.require_constraint(before, after)
     how = "bit for bit" if trial.tolerance is None else f"within {INEXACT:g} of their size in float64"

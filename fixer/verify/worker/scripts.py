@@ -150,8 +150,6 @@ def note_value(recorder: Recorder, check: str, value: Any) -> None:
         recorder.note(check, f"{name} training", module.training)
         for key, parameter in parameters(module):
             recorder.note(check, f"{name} gradient {key}", parameter.grad)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        recorder.note(check, "value", repr(value))
 
 
 def note_globals(recorder: Recorder, names: dict[str, Any]) -> None:

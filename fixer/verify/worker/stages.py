@@ -21,7 +21,7 @@ from .constraint import CONSTRAINT, Constrained, author_constraint, held
 from .frames import Message
 from .hints import hints_for, resolve, with_models
 from .models import ModelRecord
-from .observe import Recorder, error_facts, packed, parameters, reseed, unpacked
+from .observe import Recorder, error_facts, packed, parameters, reseed, unpacked, without_tensors
 from .reference import Reference
 from .scripts import Loop, cut_short, note_globals, note_value
 from .surroundings import quick_and_harmless, stand_in_for_missing
@@ -132,7 +132,14 @@ def _call(job: Message, payload: Message, facts: Message) -> Callable[[], Any]:
     function, recipe = _callable(job, payload)
     facts["recipe"], facts["built"] = payload["recipe"], recipe.describe()
     args, kwargs = synthesis.make_inputs(recipe, job["seed"])
-    return lambda: (function(*args, **kwargs), [list(args), dict(kwargs)])
+    owner = getattr(function, "__self__", None)
+
+    def call() -> tuple[Any, ...]:
+        returned = function(*args, **kwargs)
+        held = owner if isinstance(owner, nn.Module) else dict(getattr(owner, "__dict__", {}))
+        return returned, [list(args), dict(kwargs)], held
+
+    return call
 
 
 def _record_model(job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message) -> None:
@@ -154,8 +161,10 @@ def _record_call(
     reseed(job["seed"])
     with _phase(facts, "call", recorder), _reference(payload["reference"]):
         with loop.watching(max(1.0, job["budget"] / 3)):
-            for name, value in zip(("returned value", "arguments afterwards"), call()):
+            for name, value in zip(("returned value", "arguments afterwards", "instance afterwards"), call()):
                 note_value(recorder, name, value)
+                if name == "returned value":
+                    recorder.note(name, "beside tensors", without_tensors(value))
         if payload["subject"]["function"] is None and keeps:
             note_globals(recorder, vars(sys.modules["__main__"]))
     facts["loop"] = loop.facts()
