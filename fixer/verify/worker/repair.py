@@ -65,8 +65,12 @@ def blame(contract: Message, error: Message) -> None:
 
 def is_another(contract: Message, error: Message) -> bool:
     """Whether an error that no input cures comes from other lines than those of the fix."""
-    inherent = any(words in error["message"] for words in _INHERENT)
-    return inherent and not _innermost_in(error, contract["changed_lines"]["after"])
+    if not any(words in error["message"] for words in _INHERENT):
+        return False
+    cause: Any = error
+    while cause.get("cause"):  # the search for arguments wraps what the code raised
+        cause = cause["cause"]
+    return not _innermost_in(cause, contract["changed_lines"]["after"])
 
 
 def require_postcondition(before: Side, after: Side) -> Message:
