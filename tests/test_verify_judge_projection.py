@@ -341,3 +341,53 @@ def test_a_constraint_that_never_binds_proves_nothing(tmp_path: Path) -> None:
     )
     assert found.verdict is Verdict.UNVERIFIED
     assert "constraint" in found.reason
+
+
+def test_an_optimizer_that_evaluates_the_model_within_its_step(tmp_path: Path) -> None:
+    """The original projects before each evaluation, the fixed form once the step is over: not the same."""
+    build = "optimizer = torch.optim.LBFGS(gate.parameters(), lr=1)\n"
+    found = verify_wired(
+        tmp_path, build, build + "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    )
+    assert found.verdict is Verdict.REFUTED, found.reason
+    assert "evaluation 2" in found.reason
+
+
+def test_a_step_that_is_given_a_closure(tmp_path: Path) -> None:
+    step = "        optimizer.step(closure)\n"
+    after = step + "        gate.project_parameters()\n"
+    loop = "\n\ndef train(gate, optimizer, data):\n    for batch in data:\n"
+    found = verify_wired(tmp_path, step, after, extra=loop, kind="step", function="train")
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
+PARAMETERS = """\
+def train(gate, config, fast):
+    decay, plain = [], []
+    for name, parameter in gate.named_parameters():
+        if name.endswith("bias"):
+            plain.append(parameter)
+        else:
+            decay.append(parameter)
+    rate = config.lr * (10 if fast else 1)
+    groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "lr": 2 * rate}]
+"""
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_what_the_optimizer_takes_is_prepared_before(tmp_path: Path, registered: bool) -> None:
+    build = "    optimizer = torch.optim.AdamW(groups, lr=rate, betas=config.betas)\n"
+    register = (
+        "    optimizer.register_step_post_hook(gate.project_parameters)\n" if registered else "    pass\n"
+    )
+    extra = "\n\n" + PARAMETERS
+    found = verify_wired(tmp_path, build, build + register, extra=extra, function="train")
+    assert found.verdict is (Verdict.EQUIVALENT if registered else Verdict.REFUTED), found.reason
+
+
+def test_what_nobody_prepares_is_not_guessed(tmp_path: Path) -> None:
+    build = "optimizer = torch.optim.SGD(list(params), lr=0.1)\n"
+    register = "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    found = verify_wired(tmp_path, build, build + register)
+    assert found.verdict is Verdict.UNVERIFIED, found.reason
+    assert "cannot be replayed" in found.reason
