@@ -45,7 +45,7 @@ def found_with(cls: type, text: str) -> Recipe:
         assert name == cls.__name__
         yield "elsewhere.py", f"from {__name__} import Codebook\n{text}"
 
-    return synthesize(cls, {"mentioning": others}, 1.0)
+    return synthesize(cls, {"mentioning": others}, 10.0)
 
 
 def test_without_anybody_who_uses_it_nothing_is_found() -> None:

@@ -3,6 +3,7 @@
 # ruff: noqa: B905, RUF059, UP006, UP035, UP045 (models as people write them)
 
 import json
+from dataclasses import dataclass
 from typing import List, Optional
 
 import pytest
@@ -18,6 +19,9 @@ from fixer.verify.worker.synthesis import (
     make_inputs,
     synthesize,
 )
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
 
 
 class Secret:
@@ -120,11 +124,63 @@ class Chooses(nn.Module):
         raise NotImplementedError
 
 
+@dataclass
+class Plan:
+    sizes: tuple
+    stride: int
+
+
+PLANS = {"small": Plan(sizes=((5, 7), (7, 9)), stride=11)}
+NET_CONFIGS = {"tiny": {"stages": [[3, 5], [5, 4]], "end": {"size": 4}}}
+
+
+class FromPlan(nn.Module):
+    def __init__(self, plan: Plan):
+        super().__init__()
+        assert plan.stride == 11
+        self.layers = nn.Sequential(*(nn.Linear(a, b) for a, b in plan.sizes))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class FromTable(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        stages = [nn.Linear(a, b) for a, b in cfg["stages"]]
+        self.layers = nn.Sequential(*stages, nn.Linear(cfg["end"]["size"], 2))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class FromNames(nn.Module):
+    def __init__(self, recipe):
+        super().__init__()
+        if recipe != ["a3", "b4"]:
+            raise KeyError
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+def describe(recipe):
+    return str(recipe)
+
+
+TEXT = describe(recipe=["a3", "b4"])
+
+
 @pytest.mark.parametrize(
-    "cls", [Inner, Outer, Necks, Windows, NeedsLabels, OverwritesWhatBackwardNeeds, Chooses]
+    "cls",
+    [
+        *(Inner, Outer, Necks, Windows, NeedsLabels, OverwritesWhatBackwardNeeds, Chooses),
+        *(FromPlan, FromTable, FromNames),
+    ],
 )
 def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
-    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, 3.0).to_json())))
+    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
     module = build(cls, found)
     assert type(module) is cls
     args, kwargs = make_inputs(found, 1)
@@ -134,7 +190,7 @@ def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
 
 
 def test_evidence_says_where_a_part_was_taken_out() -> None:
-    found = synthesize(Inner, {}, 3.0)
+    found = synthesize(Inner, {}, BUDGET)
     assert found.origin == "a part of Outer"
     assert found.describe() == "Inner, layers.0 of Outer(); forward(x: float32[2, 13, 12], scale: 0.5)"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import names, specs
+from . import harvest, names, specs
 from .kinds import of_kind
 
 if TYPE_CHECKING:
@@ -112,4 +112,6 @@ def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
     elif cls.__module__ != "builtins":
         if specs.is_importable(cls) and not context.is_deep and not inspect.isabstract(cls):
             yield context.instance(cls)
+            if not issubclass(cls, nn.Module):
+                yield from harvest.instances(cls, context.sources)
         yield from of_kind("module" if issubclass(cls, nn.Module) else "namespace", name, context)

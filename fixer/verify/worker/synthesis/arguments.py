@@ -96,7 +96,7 @@ def _candidates(
         yield ABSENT
         return
     if default is not parameter.empty:
-        off = names.fetches_weights(name) and bool(default)
+        off = names.fetches_weights(name) and isinstance(default, (bool, str)) and bool(default)
         yield specs.literal(False if default is True else None) if off else ABSENT
     yield from context.evidence(parameter, function)
     owner = signatures.owner_of(function)

@@ -93,8 +93,8 @@ class Scope:
                 return Scope(self.tree, (function, *self.functions), self.owner, self.live).read(
                     value, depth + 1
                 )
-            if path in _arguments(function):
-                default = _arguments(function)[path]
+            if path in arguments(function):
+                default = arguments(function)[path]
                 found = self.read(default, depth + 1) if default is not None else None
                 if found is not None and not specs.is_none(found):
                     return found
@@ -264,7 +264,7 @@ def _is_size(value: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _arguments(function: FunctionNode) -> dict[str, ast.expr | None]:
+def arguments(function: FunctionNode) -> dict[str, ast.expr | None]:
     """Return a function's parameters with their defaults."""
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import source, specs
-from .expressions import Scope, live_names
+from . import signatures, source, specs
+from .expressions import Scope, arguments, live_names
 from .recipe import globals_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MAX_CALLS = 5
 _MAX_SHAPES = 12
+_MAX_OBJECTS = 3
+_CONFIGURATION = re.compile("cfg|config|setting|params|hparams|arch")
 _MAX_RANK = 5
 _MAX_STEPS = 4
 
@@ -43,7 +45,7 @@ def constructions(cls: type, parameters: list[inspect.Parameter], sources: Sourc
         for site in sites
         if _callee(site) == cls.__name__
     )
-    return itertools.islice((state for state in found if state), _MAX_CALLS)
+    return itertools.islice(filter(None, found), _MAX_CALLS)
 
 
 def calls(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
@@ -56,6 +58,47 @@ def calls(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> I
     )
     complete = (state for state in found if any(map(specs.is_tensor, state.values())))
     return itertools.islice(map(_small_batch, complete), _MAX_CALLS)
+
+
+def instances(cls: type, sources: Sources) -> Iterator[Spec]:
+    """Yield the objects of a class (a configuration, say) that are made somewhere."""
+    found = constructions(cls, signatures.constructor_parameters(cls), sources)
+    return (specs.new(cls, state) for state in itertools.islice(found, _MAX_OBJECTS))
+
+
+def equally_named(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
+    """Yield what the class's file gives to required arguments of the same names, whoever takes them."""
+    required = {parameter.name for parameter in parameters if signatures.is_required(parameter)}
+    tree = sources.module_of(cls)
+    values: dict[str, dict[str, Spec]] = {name: {} for name in required}
+    scope = None if tree is None else Scope(tree, live=globals_of(cls))
+    for node, inside in () if tree is None or scope is None else _nodes(tree, scope):
+        for name, value in _named_values(node):
+            spec = inside.read(value) if name in values else None
+            if spec is not None and not specs.is_none(spec):
+                values[name].setdefault(specs.text_of(spec), spec)
+    for place in range(_MAX_OBJECTS):
+        state = {name: list(found.values())[place] for name, found in values.items() if place < len(found)}
+        if state:
+            yield state
+
+
+def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the keyword arguments of a call, or the defaults of a function's parameters."""
+    if isinstance(node, ast.Call):
+        yield from ((item.arg, item.value) for item in node.keywords if item.arg is not None)
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        yield from ((name, default) for name, default in arguments(node).items() if default is not None)
+
+
+def tables(cls: type, name: str) -> Iterator[Spec]:
+    """Yield the dicts at the top of the class's file that a configuration of that name may come from."""
+    word = _CONFIGURATION.search(name.lower())
+    held = list(globals_of(cls).items()) if word else []
+    found = [value for key, value in held if isinstance(value, dict) and _CONFIGURATION.search(key.lower())]
+    entries = [entry for table in found for entry in (*itertools.islice(table.values(), _MAX_OBJECTS), table)]
+    described = (specs.spec_of(entry) for entry in entries if isinstance(entry, (dict, list, tuple)))
+    return itertools.islice((spec for spec in described if spec is not None), _MAX_CALLS)
 
 
 def shapes(cls: type, sources: Sources) -> Iterator[list[int]]:
@@ -121,16 +164,18 @@ def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:
 
 def _sites(tree: ast.AST, scope: Scope) -> list[_Site]:
     """Return all calls below a node with their scopes."""
-    found: list[_Site] = []
+    return [_Site(node, inside) for node, inside in _nodes(tree, scope) if isinstance(node, ast.Call)]
+
+
+def _nodes(tree: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
+    """Yield all nodes below one with their scopes, in source order."""
     stack = [(tree, scope)]
     while stack:
         node, inside = stack.pop()
-        if isinstance(node, ast.Call):
-            found.append(_Site(node, inside))
+        yield node, inside
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             inside = inside.inside(node)
         stack.extend((child, inside) for child in reversed(list(ast.iter_child_nodes(node))))
-    return found
 
 
 _FENCED = re.compile(r"```(?:python|py)?\n(.*?)```", re.DOTALL)

@@ -111,7 +111,7 @@ _KINDS = _compiled(
     )
 )
 
-_FETCHES = re.compile("pretrain|checkpoint|ckpt|weights_path|download|load_from|resume")
+_FETCHES = re.compile("pretrain|checkpoint|ckpt|weights_path|(^|_)weights$|download|load_from|resume")
 
 
 def _first(table: tuple[tuple[Any, re.Pattern[str]], ...], name: str, default: Any) -> Any:

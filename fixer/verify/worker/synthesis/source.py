@@ -75,11 +75,10 @@ class Sources:
 
     def text_of(self, cls: type) -> str | None:
         """Return the text of the file that a class was defined in."""
-        module = sys.modules.get(cls.__module__)
-        names = sorted(
-            name for name in _files_of(cls) if module is None or name == getattr(module, "__file__", name)
-        )
-        return self.text(names[0]) if names else None
+        own = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        names = sorted(name for name in _files_of(cls) if own is None or name == own)
+        found = names[0] if names else own  # the methods of a dataclass come from nowhere
+        return self.text(found) if found is not None else None
 
     def module_of(self, cls: type) -> ast.Module | None:
         """Return the syntax tree of the file that a class was defined in."""

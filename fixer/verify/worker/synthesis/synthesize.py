@@ -27,8 +27,10 @@ _ATTEMPTS = 600
 _PARAMETERS = 3_000_000
 _PARAMETERS_IF_NEEDED = 100_000_000
 _SHRINKING_ATTEMPTS = 16
-_FOR_OWNERS = 0.35
-"""The part of the time that is kept for larger models which hold the class."""
+_BEFORE_OWNERS = 0.65
+_SECONDS_BEFORE_OWNERS = 1.5
+"""When to turn to larger models that hold the class; afterwards the search for itself goes on."""
+_SECONDS_FOR_OWNER = 2.0
 _SHARE_OF_ONE = 1 / 6
 """The part of the time left in which inputs are looked for before the class is built in another way."""
 _SECONDS_FOR_ONE = 0.25
@@ -53,7 +55,8 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     _refuse_abstract(cls)
     if harness:
         return _ModuleSearch(cls, harness, context, deadline).run()
-    own = _ModuleSearch(cls, harness, context, deadline - budget * _FOR_OWNERS)
+    first = min(budget * _BEFORE_OWNERS, _SECONDS_BEFORE_OWNERS)
+    own = _ModuleSearch(cls, harness, context, deadline - budget + first)
     try:
         return own.run()
     except AbstractError:
@@ -65,7 +68,7 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
 def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
     """Take an instance out of a larger model that can be built and called."""
     for owner in owners.candidates(cls, context):
-        until = time.monotonic() + (deadline - time.monotonic()) / 2
+        until = time.monotonic() + min((deadline - time.monotonic()) / 2, _SECONDS_FOR_OWNER)
         try:
             whole = _ModuleSearch(owner, {}, context, until).run()
         except HarnessError:
@@ -241,6 +244,17 @@ class _ModuleSearch:
         yield start
         for harvested in harvest.constructions(self._cls, self._plan.parameters, self._plan.context.sources):
             yield {**start, **harvested}
+        yield from self._as_in_the_file(start)
+
+    def _as_in_the_file(self, start: State) -> Iterator[State]:
+        """Yield the best guess with objects that the file makes for arguments of the same kind or name."""
+        parameters, sources = self._plan.parameters, self._plan.context.sources
+        for parameter in parameters:
+            made = [spec for spec in self._plan.guesses(parameter.name) if spec["kind"] == "new"][1:3]
+            for spec in (*made, *harvest.tables(self._cls, parameter.name)):
+                yield {**start, parameter.name: spec}
+        for named in harvest.equally_named(self._cls, parameters, sources):
+            yield {**start, **named}
 
     def _construct(self, state: State) -> Attempt:
         candidate = self._with(state)
