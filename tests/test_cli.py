@@ -338,6 +338,7 @@ def test_interrupt_is_one_line_and_writes_nothing(cli: Cli, number: signal.Signa
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=cli.environment(TOY_MARKER=str(marker)),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it would be ignored
     )
     while not marker.exists():
         assert process.poll() is None

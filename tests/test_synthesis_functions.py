@@ -146,3 +146,22 @@ def test_an_object_that_is_no_module_is_built_and_its_method_called() -> None:
     trainer = build(Trainer, Recipe.from_json(arguments_for(Trainer, {}, budget=30.0).to_json()))
     assert isinstance(trainer.optimizer, torch.optim.Optimizer)
     assert outcome(trainer.step)[1].requires_grad
+
+
+class Endless:
+    """Ends the first alarm the way a callback of the garbage collector does: nobody hears of it."""
+
+    def __call__(self) -> None:
+        try:
+            self.wait()
+        except BaseException:
+            self.wait()
+
+    def wait(self) -> None:
+        while True:
+            pass
+
+
+def test_what_swallows_its_alarm_is_told_again() -> None:
+    with pytest.raises(HarnessError, match="out of time"):
+        arguments_for(Endless(), {}, 0.2)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_AGAIN = 0.5
+"""Seconds after which an attempt that should have stopped is told again."""
 
 
 # Code that is wrong whatever it is given.
@@ -163,7 +165,10 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise `_OutOfTimeError` after some seconds, where the platform and the thread have a timer."""
+    """Raise `_OutOfTimeError` after some seconds, where the platform and the thread have a timer.
+
+    It is raised again until it arrives: Python drops what is raised in a callback of the garbage collector.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -172,7 +177,7 @@ def limited(seconds: float) -> Iterator[None]:
         raise _OutOfTimeError("it ran out of time")
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN)
     try:
         yield
     finally:
