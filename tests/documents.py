@@ -28,7 +28,7 @@ _FENCE = re.compile(
     r"(?P<name>^`[^`\s]+`:\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 # These depend on the machine; whatever they say here has been accepted.
-_MEASURED = re.compile(r"(?<=directional derivative agrees to )\S+(?=;)|(?<= passed in )\S+")
+_MEASURED = re.compile(r"(?<= to )\de-\d\d\b|(?<= passed in )\S+")
 
 
 @dataclass(frozen=True)

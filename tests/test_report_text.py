@@ -174,7 +174,13 @@ def test_evidence_in_words() -> None:
         ],
         "constraint": {"steps": 40, "binding_steps": 31},
         "reached": ["w", "b", "input [0][0]"],
-        "oracle": {"ran": True, "agrees": True, "relative": 0.0, "autograd": 2.0, "numeric": 2.0 + 6e-12},
+        "oracle": {
+            "ran": True,
+            "agrees": True,
+            "autograd": 2.0,
+            "numeric": 2.0 + 6e-12,
+            "forward_mode": {"ran": True, "slope": 2.0},
+        },
         "built": "Gate(4)",
     }
     verdict, facts = summary(Verification(Verdict.EQUIVALENT, "all agree", evidence))
@@ -183,7 +189,7 @@ def test_evidence_in_words() -> None:
         "20 steps of SGD(momentum=0.9), Adam and the optimizer as built bit-identical",
         "the constraint held after 40 updates and was needed at 31",
         "gradients reach 2 parameters",
-        "directional derivative agrees to 3e-12",
+        "directional derivative agrees with forward mode to 2e-16 and with finite differences to 3e-12",
         "ran Gate(4)",
     ]
 

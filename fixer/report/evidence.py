@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,16 +42,21 @@ def _proof(evidence: Mapping[str, Any]) -> Iterator[str]:
         yield f"gradients reach {len(parameters)} parameter{'' if len(parameters) == 1 else 's'}"
     oracle = evidence.get("oracle") or {}
     if oracle.get("ran") and oracle.get("agrees"):
-        autograd, numeric = oracle["autograd"], oracle["numeric"]
-        relative = abs(autograd - numeric) / max(abs(autograd), abs(numeric), 1e-300)
-        yield (
-            f"directional derivative agrees to {relative:.0e}"
-            if relative
-            else "directional derivative agrees"
-        )
+        yield "directional derivative agrees " + " and ".join(_agreements(oracle))
     if evidence.get("max_rel"):
         yield f"largest difference {evidence['max_abs']:.1e} (relative {evidence['max_rel']:.1e})"
     yield from map(str, evidence.get("notes") or ())
+
+
+def _agreements(oracle: Mapping[str, Any]) -> Iterator[str]:
+    """Each oracle that ran, and the relative difference from what reverse mode says."""
+    forward = oracle.get("forward_mode") or {}
+    slopes = {"forward mode": forward.get("slope"), "finite differences": oracle["numeric"]}
+    for name, slope in slopes.items():
+        if slope is not None:
+            apart = abs(slope - oracle["autograd"])
+            relative = apart / max(abs(slope), abs(oracle["autograd"]), 1e-300)
+            yield f"with {name} to {max(relative, sys.float_info.epsilon):.0e}"
 
 
 def _counterexample(evidence: Mapping[str, Any]) -> Iterator[str]:

@@ -58,9 +58,11 @@ class Bench:
         reseed(self.seed + seed)
         with _built_in(self.dtype):
             module: nn.Module = synthesis.build(self.cls, self.recipe)
-        if self.dtype is not None:
-            module = converted(module, self.dtype)
-        return module if self.device == "cpu" else module.to(self.device)
+            if self.device != "cpu":
+                module = module.to(self.device)
+            if any(map(nn.parameter.is_lazy, module.parameters())):
+                self.call(module, 0)  # only now its parameters have shapes
+        return module if self.dtype is None else converted(module, self.dtype)
 
     def build_disturbed(self) -> nn.Module:
         """Construct the model with noise on every parameter from the moment it is registered.

@@ -30,6 +30,7 @@ _SAMPLE = 512
 _SMALL = 1024
 _LARGE = 1 << 15
 _DEPTH = 6
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 class Recorder:
@@ -191,13 +192,19 @@ def restore(module: nn.Module, saved: dict[str, Tensor]) -> None:
 
 
 def note_structure(recorder: Recorder, check: str, module: nn.Module) -> None:
-    """Note names, shapes, trainability, sharing and persistence of everything the module holds."""
+    """Note names, shapes, places, trainability, sharing, persistence and hooks of what the module holds."""
     named = parameters(module)
-    recorder.note(check, "parameters", [[n, list(p.shape), str(p.dtype), p.requires_grad] for n, p in named])
-    recorder.note(check, "buffers", [[n, list(b.shape), str(b.dtype)] for n, b in buffers(module)])
+    recorder.note(check, "parameters", [[n, *_form(p), p.requires_grad] for n, p in named])
+    recorder.note(check, "buffers", [[n, *_form(b)] for n, b in buffers(module)])
     recorder.note(check, "state_dict keys", list(module.state_dict()))
     recorder.note(check, "shared parameters", shared_names(named))
     recorder.note(check, "submodules", [[name, m.training] for name, m in module.named_modules()])
+    hooks = {name: [len(getattr(m, kind)) for kind in _HOOKS] for name, m in module.named_modules()}
+    recorder.note(check, "hooks around calls", [[n, *counts] for n, counts in hooks.items() if any(counts)])
+
+
+def _form(tensor: Tensor) -> list[Any]:
+    return [list(tensor.shape), str(tensor.dtype), tensor.device.type]
 
 
 def shared_names(named: Sequence[tuple[str, Tensor]]) -> list[list[str]]:

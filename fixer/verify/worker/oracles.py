@@ -1,12 +1,15 @@
-"""The oracle that needs no reference program: finite differences."""
+"""The oracles that need no reference program: finite differences and forward-mode differentiation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
 from .bench import Bench, Run, complex_of, converted, flattened
@@ -19,19 +22,22 @@ class _Precision(NamedTuple):
     steps: tuple[float, ...]
     agreement: float
     """Relative difference up to which a slope agrees with finite differences."""
+    exactness: float
+    """Relative difference up to which reverse and forward mode agree: both are exact but for rounding."""
 
 
 _PRECISIONS = (
-    _Precision(torch.float64, (1e-6, 1e-4), 1e-5),
-    _Precision(torch.float32, (1e-2, 1e-3), 5e-2),  # for models that do not run in float64
+    _Precision(torch.float64, (1e-6, 1e-4), 1e-5, 1e-7),
+    _Precision(torch.float32, (1e-2, 1e-3), 5e-2, 1e-2),  # for models that do not run in float64
 )
 
 
 def directional(bench: Bench, start: dict[str, Tensor] | None = None) -> Message:
-    """Compare reverse mode with finite differences along random directions, from `start` if it is given.
+    """Compare reverse mode with both oracles along random directions, from `start` if it is given.
 
-    The answer says whether it `ran` (else the `reason`) and in which precision, whether the two agree, both
-    slopes, and where the model stops gradients on purpose.
+    The answer says whether it `ran` (else the `reason`) and in which precision, whether they agree, all
+    slopes, and where the model stops gradients on purpose. Forward mode keeps a slope under ``no_grad`` and
+    loses it at a ``detach`` (torch 2.13), and some operators lack it: then finite differences stand alone.
     """
     answers = []
     for precision in _PRECISIONS:
@@ -70,12 +76,14 @@ class _Oracle:
         if mode is None:
             return {"ran": False, "reason": "nothing in the output depends on a parameter or input"}
         self._module.train(mode == "train")
+        stops = _stops(self._bench.call(self._module, 0, self._dtype), self._cuts())
         agreed = tried = 0
         facts: Message = {}
         while tried < points:
             facts = self._at_point(tried)
+            facts.update(self._judged(facts, stops))
             tried += 1
-            agreed += facts["relative"] <= self._precision.agreement
+            agreed += facts["expected_relative"] <= facts.pop("agreement")
             if 2 * agreed > tried:
                 break
         return {
@@ -84,18 +92,35 @@ class _Oracle:
             "precision": _name(self._precision),
             "mode": mode,
             "points": tried,
-            "stops": _stops(self._bench.call(self._module, 0, self._dtype), self._cuts()),
+            "stops": stops,
             **facts,
         }
 
+    def _judged(self, facts: Message, stops: list[str]) -> Message:
+        """Which oracle decides, and how far apart they are: without stops forward mode, free of kinks."""
+        forward = facts["forward_mode"]
+        if forward["ran"] and not stops:
+            named = {"judge": "forward mode", "expected": forward["slope"]}
+            return {**named, "expected_relative": forward["relative"], "agreement": self._precision.exactness}
+        named = {"judge": "finite differences", "expected": facts["numeric"]}
+        return {**named, "expected_relative": facts["relative"], "agreement": self._precision.agreement}
+
     def _mode_with_gradients(self) -> str | None:
+        """The mode in which an output depends on something; raises what eval raised if neither mode runs."""
         saved = state(self._module)
+        refused: Exception | None = None
         for mode in ("eval", "train"):
             self._module.train(mode == "train")
-            trainable = self._bench.call(self._module, 0, self._dtype).trainable
+            try:
+                trainable = self._bench.call(self._module, 0, self._dtype).trainable
+            except Exception as error:  # some layers first have to be trained
+                refused = refused or error
+                continue
             restore(self._module, saved)
             if trainable:
                 return mode
+        if refused is not None:
+            raise refused
         return None
 
     def _cuts(self) -> list[str]:
@@ -123,14 +148,32 @@ class _Oracle:
         slope = sum(float(term.sum()) for term in terms)
         size = sum(float(term.abs().sum()) for term in terms)
 
-        def value(step: float) -> float:
+        def loss_from(values: Iterator[Tensor]) -> Tensor:
+            """The loss with other values in the very tensors that the model holds."""
             restore(self._module, here)
             with torch.no_grad():
-                for leaf, origin, direction in zip(leaves, start, directions):
-                    leaf.copy_(origin + step * direction)
+                for leaf, given in zip(leaves, values):
+                    leaf.copy_(given)
             loss = self._bench.run(self._module, fed, point).loss
             assert loss is not None
-            return float(loss.detach())
+            return loss
+
+        def value(step: float) -> float:
+            moved = (origin + step * direction for origin, direction in zip(start, directions))
+            return float(loss_from(moved).detach())
+
+        ad: Any = forward_ad  # it has no types
+
+        def forward_mode() -> Message:
+            try:
+                with _forward_mode():
+                    duals = (ad.make_dual(o.clone(), d) for o, d in zip(start, directions))
+                    tangent = ad.unpack_dual(loss_from(duals)).tangent
+                    found = 0.0 if tangent is None else float(tangent.detach())
+            except Exception as error:
+                return {"ran": False, "reason": f"{type(error).__name__}: {first_line(error)}"}
+            scale = max(abs(found), abs(slope), 1e-3 * size, 1e-12)
+            return {"ran": True, "slope": found, "relative": abs(found - slope) / scale}
 
         best: Message = {}
         for step in self._precision.steps:
@@ -140,6 +183,7 @@ class _Oracle:
             relative = gap / max(abs(numeric), abs(slope), 1e-3 * size, 1e-12)
             if not best or relative < best["relative"]:
                 best = {"autograd": slope, "numeric": numeric, "relative": relative, "epsilon": step}
+        best["forward_mode"] = forward_mode()
         restore(self._module, saved)
         return best
 
@@ -150,6 +194,28 @@ class _Oracle:
     @property
     def _dtypes(self) -> tuple[torch.dtype, torch.dtype]:
         return self._dtype, complex_of(self._dtype)
+
+
+@contextmanager
+def _forward_mode() -> Iterator[None]:
+    """Carry slopes along with values; attention runs as matrix products, for its fused kernel cannot."""
+    settings: Any = torch.backends.cuda
+    enabled = settings.flash_sdp_enabled()
+    settings.enable_flash_sdp(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch compiles some formulas in a way that it deprecates
+            with forward_ad.dual_level():
+                yield
+    finally:
+        settings.enable_flash_sdp(enabled)
+
+
+def load_formulas() -> None:
+    """Load torch's formulas for forward mode, which takes a fifth of a second the first time."""
+    ad: Any = forward_ad
+    with _forward_mode():
+        ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 
 def _random_like(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -132,12 +132,12 @@ def require_oracle(contract: Message, after: Side, meant: bool) -> None:
                 f"gradients are not those of the output: the model stops them on purpose ({stop})"
             )
         raise Refuted(
-            "the gradient disagrees with finite differences",
+            f"the gradient disagrees with {oracle['judge']}",
             {
                 "check": f"directional derivative in {oracle['precision']}",
-                "before": oracle["numeric"],
+                "before": oracle["expected"],
                 "after": oracle["autograd"],
-                "max_rel": oracle["relative"],
+                "max_rel": oracle["expected_relative"],
             },
         )
     if facts["parameters"] and not facts["trainable"]:
@@ -172,10 +172,13 @@ def _require_gradient_symptom(contract: Message, before: Side, after: Side) -> s
         if others and contract["projection"] is not None:
             stop = min(others)
             raise Unverified(f"whether the gradient is wrong cannot be told: the model stops some ({stop})")
-        return (
-            f"the gradient was {oracle['autograd']:.6g} where finite differences say {oracle['numeric']:.6g}"
-        )
+        return f"the gradient was {oracle['autograd']:.6g} where {_says(oracle)}"
     raise Unverified("the original's gradients are right in this run")
+
+
+def _says(oracle: Message) -> str:
+    verb = "says" if oracle["judge"] == "forward mode" else "say"
+    return f"{oracle['judge']} {verb} {oracle['expected']:.6g}"
 
 
 def _require_in_place_symptom(contract: Message, before: Side) -> str:

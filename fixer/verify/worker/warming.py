@@ -10,7 +10,7 @@ import io
 import torch
 from torch import Tensor, nn
 
-from . import overlay, synthesis
+from . import oracles, overlay, synthesis
 from .observe import Recorder, note_structure, packed, projected_loss, unpacked
 
 
@@ -42,3 +42,4 @@ def warm_up() -> None:
     torch.save(packed(recorder.entries), file)
     file.seek(0)
     unpacked(torch.load(file, weights_only=True))
+    oracles.load_formulas()
