@@ -34,6 +34,9 @@ class Context:
         self.sources = sources
         self.module_classes = [cls for cls in module_classes or [] if specs.is_importable(cls)]
         self.depth = depth
+        self.making: Callable[[type], Spec | None] | None = None
+        """How to look for a way to make an instance of another class."""
+        self._made: dict[type, Spec | None] = {}
 
     @property
     def is_deep(self) -> bool:
@@ -42,7 +45,9 @@ class Context:
 
     def deeper(self) -> Context:
         """Return the context for an object inside this one."""
-        return Context(self.sources, self.module_classes, self.depth + 1)
+        inner = Context(self.sources, self.module_classes, self.depth + 1)
+        inner.making, inner._made = self.making, self._made
+        return inner
 
     def is_runnable(self, cls: type) -> bool:
         """Whether a module class has a `forward` that does something."""
@@ -72,6 +77,13 @@ class Context:
         }
         return specs.new(cls, guesses)
 
+    def made(self, cls: type) -> Spec | None:
+        """Describe an instance of another class that can be made, None if no way is known."""
+        if cls not in self._made and self.making is not None:
+            self._made[cls] = None  # what contains itself has no end
+            self._made[cls] = self.making(cls)
+        return self._made.get(cls)
+
 
 def without_absent(state: State) -> State:
     """Leave out the arguments that are to be left out."""
@@ -98,6 +110,8 @@ def _candidates(
     if default is not parameter.empty:
         off = names.fetches_weights(name) and isinstance(default, (bool, str)) and bool(default)
         yield specs.literal(False if default is True else None) if off else ABSENT
+    if names.is_device(name):
+        yield from of_kind("device", name, context)
     yield from context.evidence(parameter, function)
     owner = signatures.owner_of(function)
     if owner is not None and not issubclass(owner, nn.Module):

@@ -54,13 +54,17 @@ class InputSearch:
         deadline: float,
         known: State | None = None,
         latest: float | None = None,
+        patience: int | None = None,
     ) -> None:
         """`known` are inputs that the module has been seen to be called with.
+
+        With `patience`, `run` ends after so many equal failures: another construction may help more.
 
         The search ends at the deadline; a call that has begun may go on for a while, but not past `latest`.
         """
         self._latest = deadline if latest is None else latest
         self._known = known
+        self._patience = patience
         self._probe = probe
         self._target = target
         self._fresh = fresh
@@ -99,7 +103,9 @@ class InputSearch:
             first = self._judged(self._attempt(target, state), state)
             return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
 
-        self._found = Search(self._starts(), run, repair, self._deadline, _ATTEMPTS, self._trusted())
+        self._found = Search(
+            self._starts(), run, repair, self._deadline, _ATTEMPTS, self._trusted(), self._patience
+        )
         return self._next_of(self._found)
 
     def _next_of(self, search: Search) -> Outcome:

@@ -43,9 +43,8 @@ def _integers(name: str, _context: Context) -> list[Spec]:
 
 def _lists(name: str, _context: Context) -> list[Spec]:
     singular = name[:-1] if name.endswith("s") and len(name) > 3 else name
-    return [
-        specs.sequence("list", [specs.literal(names.integer(singular))] * count) for count in (2, 3, 4, 1, 5)
-    ]
+    item = names.floating(singular) if names.kind_of(singular) == "float" else names.integer(singular)
+    return [specs.sequence("list", [specs.literal(item)] * count) for count in (2, 3, 4, 1, 5)]
 
 
 def _tuples(name: str, context: Context) -> list[Spec]:
@@ -134,6 +133,10 @@ def _tensors(_name: str, _context: Context) -> list[Spec]:
     return [specs.tensor(shape) for shape in shapes]
 
 
+def _arrays(name: str, context: Context) -> list[Spec]:
+    return [specs.helper("array", value=spec) for spec in _tensors(name, context)]
+
+
 _OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
     "int": _integers,
     "float": lambda name, _: [specs.literal(value) for value in (names.floating(name), 1.0, 0.0)],
@@ -146,6 +149,7 @@ _OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
     "class": _classes,
     "callable": _callables,
     "tensor": _tensors,
+    "array": _arrays,
     "namespace": lambda _name, _: [specs.namespace()],
     "device": lambda _name, _: [specs.literal("cpu")],
     "dtype": lambda _name, _: [{"kind": "name", "module": "torch", "value": "float32"}],

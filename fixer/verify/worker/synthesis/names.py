@@ -95,6 +95,7 @@ _KINDS = _compiled(
         ("module", "actor$ policy$"),
         ("str", "activation mode$ type$ reduction$ variant arch$ name$ method init$"),
         ("str", "act$ style kind device aggr$"),
+        ("str", "field$ (?<!num_)(?<!n_)prefix$ suffix$ _dir$ _path$ _file$"),
         ("float", "drop prob alpha beta gamma eps lr$ temperature temp$ margin"),
         ("float", "sigma std slope momentum decay"),
         ("float", "lambda weight_ smooth tau threshold rate ^p$ gain scale$ scaling lamb"),
@@ -145,7 +146,12 @@ def floating(name: str) -> float:
 
 def string(name: str) -> str:
     """Return a string for the name."""
-    return str(_first(_STRINGS, name, "default"))
+    return str(_first(_STRINGS, name, name.lower()))
+
+
+def is_device(name: str) -> bool:
+    """Whether the name speaks of a device to compute on."""
+    return name.lower().endswith("device")
 
 
 def fetches_weights(name: str) -> bool:

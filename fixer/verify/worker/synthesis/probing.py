@@ -65,6 +65,8 @@ class Failure(NamedTuple):
     frames: tuple[Frame, ...]
     calls: int
     tensors: dict[Path, torch.Tensor]
+    is_in_argument: bool = False
+    """Whether what was to be called could not even be given its arguments."""
 
     @property
     def message(self) -> str:
@@ -107,6 +109,8 @@ class Failure(NamedTuple):
     def progress(self) -> tuple[int, ...]:
         """Grows with how far the attempt came."""
         lines = [frame.line for frame in self.own_frames] or [0]
+        if self.is_in_argument:
+            return (-1, self.calls)
         return (lines[0], self.calls, *lines[1:])
 
 

@@ -10,18 +10,15 @@ import ast
 import inspect
 import itertools
 import re
-import sys
-import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import mismatch, names, repair_shapes, repair_types, signatures, source, specs
-from .arguments import unique, without_absent
+from . import mismatch, names, repair_objects, repair_shapes, repair_types, signatures, source, specs
+from .arguments import without_absent
 from .case import Case
-from .kinds import defines, of_kind
-from .uses import used_in
+from .kinds import of_kind
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
 
 _SHRINK_FROM = 16
 _GUESSES = 14
+_OF_EVERY_MODULE = frozenset(dir(nn.Module()))
 
 
 class Plan:
@@ -66,6 +64,16 @@ class Plan:
             self._aliases[name] = found
         return self._aliases[name]
 
+    def attributes_of(self, name: str) -> set[str]:
+        """Return what the class reads off an argument, as far as no module has it anyway."""
+        built = self.context.sources.function(self.function)
+        kept = {path for path in source.aliases(built, name) if path != name} if built is not None else set()
+        found = source.attributes(built, {name, *kept}) if built is not None else set()
+        for function in vars(self.cls).values():
+            node = self.context.sources.function(function) if inspect.isfunction(function) else None
+            found |= source.attributes(node, kept) if node is not None and node is not built else set()
+        return found - _OF_EVERY_MODULE
+
     def start(self) -> State:
         """Return the best guess for everything that must be given."""
         return without_absent(
@@ -101,47 +109,6 @@ def _head(statement: ast.stmt) -> ast.AST:
         if isinstance(part, ast.expr) and not isinstance(statement, ast.Assert):
             return part
     return statement
-
-
-def _missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """A configuration or a stand-in lacks an entry: add it, of the kind that its use asks for."""
-    key = mismatch.missing_key(failure)
-    if key is None:
-        return
-    if plan.takes_any_name and key not in state:
-        yield from (
-            {**state, key: guess} for guess in itertools.islice(_entry_guesses(key, failure, plan), 4)
-        )
-    spaces = [(path, spec) for name in state for path, spec in specs.namespaces(state[name], (name,))]
-    for path, spec in spaces:
-        if spec["kind"] == "helper" and len(path) == 1:
-            for cls in itertools.islice(_classes_with(key, plan), 3):
-                yield {**state, path[0]: plan.context.instance(cls)}
-    for guess in itertools.islice(_entry_guesses(key, failure, plan), 4):
-        for path, spec in spaces:
-            if key not in spec["items"]:
-                yield specs.replaced(state, (*path, key), guess)
-
-
-def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
-    """Yield guesses for an entry from how the failing function uses it, then from its name."""
-
-    def found() -> Iterator[Spec]:
-        for frame in reversed(failure.own_frames):
-            statement = plan.context.sources.statement(frame.filename, frame.line)
-            definition = plan.context.sources.enclosing(frame.filename, frame.line)
-            for path in filter(None, map(source.dotted, ast.walk(statement) if statement else ())):
-                if path.endswith("." + key) and definition is not None:
-                    yield from used_in(definition, path, _within(frame), plan.context)
-        yield from of_kind(names.kind_of(key), key, plan.context)
-        yield from of_kind("int", key, plan.context)
-
-    return unique(found())
-
-
-def _within(frame: Frame) -> Callable[..., Any]:
-    """Return a function whose globals are those of a frame: all that reading its source needs of it."""
-    return types.FunctionType(_within.__code__, frame.outer)
 
 
 def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -212,6 +179,7 @@ _KINDS = (
     (("class", "module", "callable"), r"is not callable"),
     (("module",), r"not a Module|must be .*Module"),
     (("tensor",), r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor"),
+    (("array",), r"has no attribute '(astype|tolist)'|expected np.ndarray"),
     (("str",), r"has no attribute '(lower|split|startswith|upper)'"),
     (("module",), r"has no attribute '(parameters|modules|eval|train|state_dict|forward|weight|inverse)'"),
     (("module",), r"has no attribute '(log_prob|sample)'"),
@@ -234,29 +202,13 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     suspects = _suspects(failure, state, plan)[:4]
     attribute = re.search(r"object has no attribute '(\w+)'", failure.message)
     if attribute:
-        for cls in itertools.islice(_classes_with(attribute[1], plan), 4):
+        for cls in itertools.islice(repair_objects.classes_with(attribute[1], plan), 4):
             yield from ({**state, name: plan.context.instance(cls)} for name in suspects[:2])
     asked = mismatch.wanted_kinds(failure, plan.context.sources)
     said = next((kinds for kinds, pattern in _KINDS if re.search(pattern, failure.message)), ())
     for kind in dict.fromkeys([*asked, *said]):
         for name in suspects:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
-
-
-def _classes_with(attribute: str, plan: Plan) -> Iterator[type]:
-    """Yield the module classes of the package that define an attribute."""
-    root = plan.cls.__module__.split(".")[0]
-    loaded = [module for name, module in list(sys.modules.items()) if name.split(".")[0] == root]
-    for module in loaded:
-        for cls in list(vars(module).values()):
-            if (
-                not inspect.isclass(cls)
-                or cls.__module__ != module.__name__
-                or not issubclass(cls, nn.Module)
-            ):
-                continue
-            if cls is not plan.cls and not inspect.isabstract(cls) and defines(cls, attribute):
-                yield cls
 
 
 def _legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -366,7 +318,8 @@ def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[St
 
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _missing_argument,
-    _missing_entry,
+    repair_objects.argument_not_made,
+    repair_objects.missing_entry,
     _not_taken,
     _too_large,
     _tensor_arguments,

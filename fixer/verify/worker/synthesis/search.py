@@ -67,8 +67,15 @@ class Search:
         deadline: float,
         limit: int,
         trusted: Iterator[State],
+        patience: int | None = None,
     ) -> None:
-        """What is `trusted` comes before all else, even before what has failed is repaired."""
+        """What is `trusted` comes before all else, even before what has failed is repaired.
+
+        After so many equal failures in a row (`patience`) the search stops once; going on is up to the caller.
+        """
+        self._patience = patience
+        self._equal = 0
+        self._previous: tuple[Any, ...] | None = None
         self.last: Failure | None = None
         self._run = run
         self._repair = repair
@@ -103,6 +110,16 @@ class Search:
                 self._left = min(self._left, _ATTEMPTS_IF_HOPELESS)
             cost = 0 if failure.progress > node.progress else node.cost
             self._push(_Node(failure.progress, cost, iter(self._repair(failure, state))))
+            if self._is_stuck(failure):
+                self._patience = None
+                return
+
+    def _is_stuck(self, failure: Failure) -> bool:
+        """Whether it has not mattered for long what was given."""
+        told = (*failure.progress, failure.text)
+        self._equal = self._equal + 1 if told == self._previous else 0
+        self._previous = told
+        return self._patience is not None and self._equal >= self._patience
 
     def _note(self, failure: Failure) -> None:
         """Keep the failure that came furthest, of equals the latest; time running out says nothing."""

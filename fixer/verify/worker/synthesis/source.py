@@ -232,6 +232,29 @@ def uses(function: ast.AST, names: set[str]) -> Iterator[Use]:
         stack.extend((child, (node, *parents)) for child in reversed(list(ast.iter_child_nodes(node))))
 
 
+def entries(node: ast.AST, key: str) -> Iterator[Use]:
+    """Yield every place that reads an entry of that name off something: ``x.key`` or ``x["key"]``."""
+    stack: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(node, ())]
+    while stack:
+        inner, parents = stack.pop()
+        is_entry = (isinstance(inner, ast.Attribute) and inner.attr == key) or (
+            isinstance(inner, ast.Subscript) and constant(inner.slice) == key
+        )
+        if is_entry and isinstance(inner, ast.expr):
+            yield Use(inner, parents)
+        stack.extend((child, (inner, *parents)) for child in reversed(list(ast.iter_child_nodes(inner))))
+
+
+def attributes(function: ast.AST, names: set[str]) -> set[str]:
+    """Return the attributes that a function reads off one of the names."""
+    return {
+        parent.attr
+        for use in uses(function, names)
+        for parent in use.parents[:1]
+        if isinstance(parent, ast.Attribute)
+    }
+
+
 def strings_in(node: ast.AST) -> list[str]:
     """Return the string constants below a node, in order."""
     return [

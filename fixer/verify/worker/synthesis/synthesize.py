@@ -21,7 +21,7 @@ from .search import Search
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .specs import State
+    from .specs import Spec, State
 
 _ATTEMPTS = 600
 _PARAMETERS = 3_000_000
@@ -31,9 +31,12 @@ _BEFORE_OWNERS = 0.65
 _SECONDS_BEFORE_OWNERS = 1.5
 """When to turn to larger models that hold the class; afterwards the search for itself goes on."""
 _SECONDS_FOR_OWNER = 2.0
+_SECONDS_FOR_ARGUMENT = 0.4
 _SHARE_OF_ONE = 1 / 6
 """The part of the time left in which inputs are looked for before the class is built in another way."""
 _SECONDS_FOR_ONE = 0.25
+_EQUAL_FAILURES = 12
+"""How many different inputs may fail alike before the class is built in another way."""
 _KEPT = 0.4
 """The part of all time that is kept for going on with the first ones."""
 
@@ -50,6 +53,7 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     harness = dict(hints.get("harness") or {})
     others = [other for other in hints.get("module_classes") or [] if other is not cls]
     context = Context(source.Sources(hints, cls), others)
+    context.making = lambda other: _made(other, context, deadline)
     if callable(harness.get("factory")):
         return _with_factory(cls, harness, context, deadline)
     _refuse_abstract(cls)
@@ -63,6 +67,16 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
         raise
     except HarnessError:
         return _taken_out(cls, context, deadline) or own.resume(deadline)
+
+
+def _made(cls: type, context: Context, deadline: float) -> Spec | None:
+    """Describe an instance of a class that is wanted as an argument, None if none could be made."""
+    until = time.monotonic() + min((deadline - time.monotonic()) / 4, _SECONDS_FOR_ARGUMENT)
+    try:
+        found = _ModuleSearch(cls, {}, context.deeper(), until).instance().construct
+    except (HarnessError, TooLargeError):
+        return None
+    return None if found is None else specs.new(cls, found.kwargs, [spec for _, spec in found.args])
 
 
 def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
@@ -265,10 +279,15 @@ class _ModuleSearch:
 
         with probing.small_only(self._limit):
             found = probing.attempt(run, self._deadline, "__init__", maker.tensors)
-        if found.failure is not None and isinstance(found.failure.error, TooLargeError):
+        if found.failure is None:
+            return found
+        if isinstance(found.failure.error, TooLargeError):
             self._too_large += 1
             if self._too_large == _SHRINKING_ATTEMPTS:
                 raise found.failure.error
+        if len(maker.made) < len(state):
+            return Attempt(None, found.failure._replace(is_in_argument=True))
+        self._refuse_unfinished(found.failure)
         return found
 
     def _repair(self, failure: Failure, state: State) -> Iterator[State]:
@@ -288,10 +307,23 @@ class _ModuleSearch:
         share = 1.0 if self._configured is not None else _SHARE_OF_ONE
         deadline = min(self._deadline, now + max((self._deadline - now) * share, _SECONDS_FOR_ONE))
         probe = Probe(module, module.forward, self._plan.context)
-        return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline)
+        patience = None if self._configured is not None else _EQUAL_FAILURES
+        return InputSearch(
+            probe, module, fresh, draft, deadline, latest=self._deadline, patience=patience
+        )
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
+
+    def _refuse_unfinished(self, failure: Failure) -> None:
+        """A method that subclasses have to define is needed to build the class."""
+        frame = next(iter(reversed(failure.own_frames)), None)
+        if not isinstance(failure.error, NotImplementedError) or frame is None:
+            return
+        function = self._plan.context.sources.enclosing(frame.filename, frame.line)
+        if function is not None and type(frame.scope.get("self")) is self._cls and source.is_stub(function):
+            message = f"{self._cls.__qualname__} is abstract: {function.name} only raises"
+            raise AbstractError(message) from failure.error
 
     def _refuse_stub(self, failure: Failure, module: Any) -> None:
         """A method of the class itself that does nothing but raise: there is nothing to run."""

@@ -29,11 +29,14 @@ KIND_OF_METHOD = _by_word(
         "list": "append extend index insert",
         "namespace": "keys items values get pop update copy setdefault",
         "str": "lower upper split startswith endswith format strip",
-        "tensor": "size shape dim view detach clone float long unsqueeze ndim T numel dtype",
+        "array": "astype tolist tobytes",
+        "tensor": "size shape dim view detach clone float long unsqueeze ndim T numel dtype to cuda cpu",
         "module": "parameters modules state_dict children eval train weight requires_grad_ apply forward"
         " log_prob load_state_dict sample named_parameters named_modules named_children",
     }
 )
+
+_OF_MODULES_TOO = ("float", "to", "cuda", "cpu")
 
 # What a callee asks of its argument, by the last part of the callee's name.
 _KIND_OF_CALLEE = _by_word(
@@ -42,6 +45,7 @@ _KIND_OF_CALLEE = _by_word(
         "float": "float",
         "list": "len enumerate zip list tuple iter reversed sum map any all sorted",
         "tensor": "Parameter register_buffer as_tensor from_pretrained",
+        "array": "from_numpy",
         "module": "deepcopy clones _get_clones get_clones",
         "modules": "ModuleList Sequential",
     }
@@ -145,7 +149,9 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         return
     kind: str | None = None
     if isinstance(parent, ast.Attribute):
-        kind = KIND_OF_METHOD.get(parent.attr, "module" if by_name == "module" else "namespace")
+        kind = KIND_OF_METHOD.get(parent.attr, "namespace")
+        if by_name == "module" and (kind == "namespace" or parent.attr in _OF_MODULES_TOO):
+            kind = "module"
     elif isinstance(parent, ast.Call):
         kind = "module" if _is_forward(function) and by_name not in ("class", "str") else "class"
     elif isinstance(parent, ast.keyword):
@@ -161,9 +167,52 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
     elif isinstance(parent, (ast.For, ast.comprehension)) and parent.iter is use.node:
         kind = "list"
     elif isinstance(parent, ast.BinOp) and not isinstance(parent.op, ast.Mod):
-        kind = by_name if by_name in ("float", "list", "bool") else "int"
+        sides = {type(parent.left), type(parent.right)}
+        kind = by_name if by_name in ("float", "list", "bool", "str") else "int"
+        kind = "list" if ast.List in sides else "str" if ast.JoinedStr in sides else kind
     if kind is not None:
         yield from of_kind(kind, name, context)
+
+
+def asked_of_result(
+    use: source.Use, definition: ast.AST, function: Callable[..., Any], context: Context
+) -> Iterator[Spec]:
+    """Yield what is asked of that which calling a used value returns: by its uses, then by its name."""
+    call, *outer = use.parents
+    assert isinstance(call, ast.Call)
+    targets = getattr(outer[0], "targets", []) if outer else []
+    short = getattr(use.node, "attr", "")
+    if targets and isinstance(targets[0], ast.Tuple):
+        parts = [list(_asked_of_target(item, definition, function, context)) for item in targets[0].elts]
+        yield specs.sequence("tuple", [next(iter(part), specs.literal(names.UNKNOWN)) for part in parts])
+        return
+    for target in targets:
+        yield from _asked_of_target(target, definition, function, context)
+    if not targets and outer:
+        yield from _slot(source.Use(call, tuple(outer)), short, function, context)
+    yield from of_kind(names.kind_of(short), short, context)
+    yield from of_kind("int", short, context)
+
+
+def _asked_of_target(
+    target: ast.expr, definition: ast.AST, function: Callable[..., Any], context: Context
+) -> Iterator[Spec]:
+    """Yield what is asked of what is assigned to a name."""
+    path = source.dotted(target)
+    if path is not None:
+        yield from used_in(definition, path, function, context)
+        short = path.rsplit(".", 1)[-1]
+        yield from of_kind(names.kind_of(short), short, context)
+
+
+def asked_by_methods(node: ast.AST, path: str, cls: type, context: Context) -> Iterator[Spec]:
+    """Yield what the methods of a class ask of an entry that its constructor only stores."""
+    kept = [alias for alias in source.aliases(node, path) if alias.startswith("self.")]
+    for method in vars(cls).values() if kept else ():
+        inner = context.sources.function(method) if inspect.isfunction(method) else None
+        if inner is not None and inner is not node:
+            for alias in kept:
+                yield from used_in(inner, alias, method, context)
 
 
 def _is_forward(function: Callable[..., Any]) -> bool:

@@ -1,0 +1,145 @@
+"""Repairs of the objects among a constructor's arguments: configurations, services, modules of the tree.
+
+What an object is asked for, it gets: an entry that is called becomes a function that returns something.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from . import mismatch, names, source, specs
+from .arguments import unique
+from .kinds import defines, of_kind
+from .uses import KIND_OF_METHOD, asked_by_methods, asked_of_result, used_in
+
+if TYPE_CHECKING:
+    from .probing import Failure, Frame
+    from .repair_arguments import Plan
+    from .specs import Spec, State
+
+_GUESSES = 4
+_CLASSES = 3
+
+
+def missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A configuration or a stand-in lacks an entry: add it, of the kind that its use asks for."""
+    key = mismatch.missing_key(failure)
+    if key is None:
+        return
+    guesses = list(itertools.islice(_entry_guesses(key, failure, plan), _GUESSES))
+    if plan.takes_any_name and key not in state:
+        yield from ({**state, key: guess} for guess in guesses)
+    asked = _asked_for(key, failure, plan)
+    spaces = [(path, spec) for name in state for path, spec in specs.namespaces(state[name], (name,))]
+    spaces = [(path, spec) for path, spec in spaces if path[-1] in asked] or spaces
+    for path, _ in spaces:
+        if len(path) == 1:
+            yield from ({**state, path[0]: module} for module in _complete_modules(path[0], plan))
+    kind = KIND_OF_METHOD.get(key, "namespace")
+    for path, spec in spaces if kind != "namespace" else ():
+        if not spec["items"]:  # it is no configuration at all
+            yield from (specs.replaced(state, path, other) for other in of_kind(kind, path[-1], plan.context))
+    for path, spec in spaces:
+        if spec["kind"] == "helper" and len(path) == 1:
+            for cls in itertools.islice(classes_with(key, plan, path[0]), _CLASSES):
+                yield {**state, path[0]: plan.context.instance(cls)}
+    for guess in guesses:
+        for path, spec in spaces:
+            if key not in spec["items"]:
+                yield specs.replaced(state, (*path, key), guess)
+
+
+def _asked_for(key: str, failure: Failure, plan: Plan) -> set[str]:
+    """Return the last names of the objects that are asked for an entry: ``cfg`` of ``cfg.key``."""
+    owners = (getattr(use.node, "value", None) for _, use in _entry_uses(key, failure, plan))
+    paths = (source.dotted(owner) for owner in owners if owner is not None)
+    return {path.rsplit(".", 1)[-1] for path in paths if path}
+
+
+def _entry_uses(key: str, failure: Failure, plan: Plan) -> Iterator[tuple[Frame, source.Use]]:
+    """Yield the places in the failing lines that ask for an entry, innermost line first."""
+    for frame in reversed(failure.own_frames):
+        statement = plan.context.sources.statement(frame.filename, frame.line)
+        for use in source.entries(statement, key) if statement is not None else ():
+            yield frame, use
+
+
+def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
+    """Yield guesses for an entry from how the failing function uses it, then from its name."""
+
+    def found() -> Iterator[Spec]:
+        for frame, use in _entry_uses(key, failure, plan):
+            definition = plan.context.sources.enclosing(frame.filename, frame.line)
+            within, path = _within(frame), source.dotted(use.node)
+            if definition is None:
+                continue
+            parent = next(iter(use.parents), None)
+            if isinstance(parent, ast.Call) and parent.func is use.node:
+                results = asked_of_result(use, definition, within, plan.context)
+                yield from (specs.helper("Returns", value=result) for result in unique(results))
+            elif path is not None:
+                yield from used_in(definition, path, within, plan.context)
+                yield from asked_by_methods(definition, path, plan.cls, plan.context)
+        yield from of_kind(names.kind_of(key), key, plan.context)
+        yield from of_kind("int", key, plan.context)
+
+    return unique(found())
+
+
+def _within(frame: Frame) -> Callable[..., Any]:
+    """Return a function whose globals are those of a frame: all that reading its source needs of it."""
+    return types.FunctionType(_within.__code__, frame.outer)
+
+
+def classes_with(attribute: str, plan: Plan, argument: str | None = None) -> Iterator[type]:
+    """Yield the module classes of the package that define an attribute.
+
+    Those come first that also define the others which the class reads off the argument; then the nearest.
+    """
+    needed = plan.attributes_of(argument) if argument is not None else set()
+    fitting = (cls for cls in _module_classes(plan) if defines(cls, attribute))
+    return iter(sorted(fitting, key=lambda cls: sum(not defines(cls, name) for name in needed)))
+
+
+def _complete_modules(argument: str, plan: Plan) -> Iterator[Spec]:
+    """Yield modules of the package that have all that the class reads off an argument."""
+    needed = plan.attributes_of(argument)
+    if names.kind_of(argument) != "namespace" and needed:
+        found = (cls for cls in _module_classes(plan) if all(defines(cls, name) for name in needed))
+        yield from map(plan.context.instance, itertools.islice(found, _CLASSES))
+
+
+def _module_classes(plan: Plan) -> list[type]:
+    """Return the module classes of the package that can be built, nearest first."""
+    root = plan.cls.__module__.split(".")[0]
+    loaded = [module for name, module in list(sys.modules.items()) if name.split(".")[0] == root]
+    found = [
+        cls
+        for module in loaded
+        for cls in list(vars(module).values())
+        if inspect.isclass(cls)
+        and cls.__module__ == module.__name__
+        and issubclass(cls, nn.Module)
+        and cls is not plan.cls
+        and not inspect.isabstract(cls)
+    ]
+    return sorted(found, key=lambda cls: cls.__module__ != plan.cls.__module__)
+
+
+def argument_not_made(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """An object among the arguments cannot be made as it was guessed: look for a way to make it."""
+    if not failure.is_in_argument:
+        return
+    for name, spec in state.items():
+        if spec["kind"] == "new":
+            made = plan.context.made(specs.find_named(spec["class"]["module"], spec["class"]["value"], {}))
+            if made is not None and made != spec:
+                yield {**state, name: made}

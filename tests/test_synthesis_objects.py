@@ -1,0 +1,113 @@
+"""Objects among the arguments of a constructor: configurations, services, modules that are asked for more."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fixer.verify.worker.synthesis import (
+    HarnessError,
+    Recipe,
+    build,
+    call,
+    flatten_tensors,
+    make_inputs,
+    synthesize,
+)
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
+
+
+class CountsUsers(nn.Module):
+    """Asks a configuration for entries, and a service for numbers, tensors and arrays."""
+
+    def __init__(self, config, dataset):
+        super().__init__()
+        self.USER = config["user_field"]
+        self.USERS = self.USER + config["list_suffix"]
+        self.n_users = dataset.num(self.USER)
+        self.history, self.lengths = dataset.history(limit=config["max_history"])
+        self.history = self.history.to(config["device"])
+        self.seen = torch.from_numpy(dataset.matrix(form="dense").astype("float32"))
+        self.users = nn.Embedding(self.n_users, config["embedding_size"])
+        self.sizes = [self.users.embedding_dim] + config["hidden_sizes"]
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(self.sizes, self.sizes[1:]))  # noqa: B905
+
+    def forward(self, user):
+        x = self.users(user)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Denoiser(nn.Module):
+    """Needs more than a name to be built, and offers what `Sampler` reads."""
+
+    def __init__(self, kind):
+        super().__init__()
+        if kind not in ("plain", "deep"):
+            raise ValueError("kind must be 'plain' or 'deep'")
+        self.channels = 3
+        self.self_condition = False
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x, level):
+        return self.conv(x) + level.view(-1, 1, 1, 1)
+
+
+class OnlyChannels(nn.Module):
+    """Offers a part of what `Sampler` reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.channels = 3
+
+    def forward(self, x):
+        return x
+
+
+class Sampler(nn.Module):
+    def __init__(self, thing):
+        super().__init__()
+        self.thing = thing
+        self.channels = self.thing.channels
+
+    def forward(self, image):
+        if self.thing.self_condition:
+            raise RuntimeError("no")
+        return self.thing(image, torch.rand(image.shape[0]))
+
+
+class Base(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.fc = nn.Linear(width, self.outputs(width))
+
+    def outputs(self, width):
+        """Subclasses say it."""
+        raise NotImplementedError
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("cls", [CountsUsers, Sampler])
+def test_objects_get_what_they_are_asked_for(cls):
+    found = synthesize(cls, {"module_classes": [OnlyChannels, Denoiser]}, BUDGET)
+    recipe = Recipe.from_json(json.loads(json.dumps(found.to_json())))
+    module = build(cls, recipe)
+    args, kwargs = make_inputs(recipe, 1)
+    outputs = flatten_tensors(call(module, args, kwargs))
+    assert sum(output.sum() for _, output in outputs).requires_grad
+
+
+def test_a_module_is_chosen_by_all_that_is_read_off_it():
+    recipe = synthesize(Sampler, {"module_classes": [OnlyChannels, Denoiser]}, BUDGET)
+    assert "Denoiser(kind='plain')" in recipe.describe()
+
+
+def test_what_a_subclass_has_to_define_makes_a_class_abstract():
+    with pytest.raises(HarnessError, match="^Base is abstract: outputs only raises$"):
+        synthesize(Base, {}, BUDGET)
