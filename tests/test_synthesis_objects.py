@@ -109,5 +109,5 @@ def test_a_module_is_chosen_by_all_that_is_read_off_it():
 
 
 def test_what_a_subclass_has_to_define_makes_a_class_abstract():
-    with pytest.raises(HarnessError, match="^Base is abstract: outputs only raises$"):
+    with pytest.raises(HarnessError, match=r"^Base is abstract: outputs only raises$"):
         synthesize(Base, {}, BUDGET)

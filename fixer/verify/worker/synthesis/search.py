@@ -71,7 +71,7 @@ class Search:
     ) -> None:
         """What is `trusted` comes before all else, even before what has failed is repaired.
 
-        After so many equal failures in a row (`patience`) the search stops once; going on is up to the caller.
+        After so many equal failures in a row (`patience`) the search stops once; the caller may go on.
         """
         self._patience = patience
         self._equal = 0

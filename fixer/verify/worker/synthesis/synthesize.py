@@ -308,9 +308,7 @@ class _ModuleSearch:
         deadline = min(self._deadline, now + max((self._deadline - now) * share, _SECONDS_FOR_ONE))
         probe = Probe(module, module.forward, self._plan.context)
         patience = None if self._configured is not None else _EQUAL_FAILURES
-        return InputSearch(
-            probe, module, fresh, draft, deadline, latest=self._deadline, patience=patience
-        )
+        return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline, patience=patience)
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
