@@ -73,6 +73,7 @@ class Reference:
             raise ValueError(f"{name} has shape {tuple(parameter.shape)}, its value {tuple(value.shape)}")
         else:
             parameter.data.copy_(value.detach())
+            _forget(module, value, parameter)
 
     def _shadow(self, module: nn.Module, name: str, value: Tensor) -> None:
         module.__dict__[name] = value
@@ -99,3 +100,10 @@ class Reference:
             for name, held in module._parameters.items():
                 if held is parameter:
                     self._shadow(module, name, value)
+
+
+def _forget(module: nn.Module, value: Tensor, parameter: nn.Parameter) -> None:
+    """Put the parameter back into lists that took the value: recurrent layers keep their weights in one."""
+    for held in module.__dict__.values():
+        if type(held) is list:
+            held[:] = [parameter if item is value else item for item in held]
