@@ -23,14 +23,16 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         path.write_text(textwrap.dedent(text))
 
 
-def run(folder: Path, code: str, texts: Mapping[str, str] | None = None, *siblings: str) -> Any:
+def run(
+    folder: Path, code: str, texts: Mapping[str, str] | None = None, *siblings: str, root: Path | None = None
+) -> Any:
     """Lay texts over a folder, run `code` in a fresh process, and return the `answer` that it computes."""
     script = f"""
 import json, os, sys
 from fixer.verify.worker import overlay
 os.chdir("/")
 texts = json.loads(sys.argv[1])
-overlay.install(texts, [{str(folder)!r}], {list(siblings)!r})
+overlay.install(texts, [{str(root or folder)!r}], {list(siblings)!r})
 path = lambda name: os.path.join({str(folder)!r}, name)
 {textwrap.dedent(code)}
 print(json.dumps(answer))
@@ -174,6 +176,19 @@ def test_a_script_runs_as_main_with_the_text_in_memory(tmp_path: Path) -> None:
 def test_a_script_inside_a_package_may_import_relatively(tmp_path: Path) -> None:
     write(tmp_path, {"a/__init__.py": "", "a/train.py": "from .net import x", "a/net.py": "x = 1"})
     assert run(tmp_path, "answer = overlay.run_as_main(path('a/train.py'))['x']") == 1
+
+
+UNMARKED = {"space/sub/util.py": "x = 1", "space/top.py": "y = 2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["from space.sub.util import x", "from .util import x", "from ..top import y as x\nfrom .util import x"],
+)
+def test_packages_without_init_are_found_from_inside(tmp_path: Path, text: str) -> None:
+    write(tmp_path, {**UNMARKED, "space/sub/net.py": text})
+    code = "answer = overlay.load(path('space/sub/net.py')).x"
+    assert run(tmp_path, code, {"space/sub/net.py": text}, root=tmp_path / "space" / "sub") == 1
 
 
 def test_a_script_is_sliced_when_it_is_loaded(tmp_path: Path) -> None:

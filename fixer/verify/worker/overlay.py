@@ -20,6 +20,7 @@ from importlib.machinery import (
     ExtensionFileLoader,
     FileFinder,
     ModuleSpec,
+    PathFinder,
     SourceFileLoader,
     SourcelessFileLoader,
 )
@@ -87,7 +88,7 @@ def install(texts: Mapping[str, str], roots: list[str], siblings: list[str]) -> 
         ),
     )
     sys.path_importer_cache.clear()
-    sys.meta_path.append(_Unsaved())
+    sys.meta_path += [_Unsaved(), _Above()]
     for path, text in texts.items():
         # No modification time: `linecache` then never looks at the file on disk.
         linecache.cache[path] = (len(text), None, text.splitlines(True), path)
@@ -107,6 +108,24 @@ class _Unsaved(MetaPathFinder):
             file = os.path.join(folder or os.curdir, name)
             if os.path.realpath(file) in _state.texts and not os.path.exists(file):
                 return _spec(fullname, file)
+        return None
+
+
+class _Above(MetaPathFinder):
+    """Finds packages without ``__init__.py`` that the texts lie in: nothing marks where their top is."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - importlib passes it
+    ) -> ModuleSpec | None:
+        for file, _ in _state.texts.values() if path is None else ():
+            above, folder = os.path.split(os.path.dirname(os.path.abspath(file)))
+            while folder:
+                if folder == fullname:
+                    return PathFinder.find_spec(fullname, [above])
+                above, folder = os.path.split(above)
         return None
 
 
@@ -231,20 +250,24 @@ def module_name(path: str) -> tuple[str, str, str]:
     while os.path.isfile(os.path.join(folder, "__init__.py")):
         folder, package = os.path.split(folder)
         packages.insert(0, package)
-    if not packages and _imports_relatively(path):
-        # A package without `__init__.py`: its top is not marked, so the nearest root has to be it.
-        above = [root for root in _state.roots if folder.startswith(os.path.join(root, ""))]
-        if above:
-            top = max(above, key=len)
-            return ".".join(os.path.relpath(folder, top).split(os.sep)), stem, top
+    level = 0 if packages else _relative_level(path)
+    if level:
+        # A package without `__init__.py`: its top is not marked, so the nearest root that will do has to be it.
+        lowest = folder
+        for _ in range(level):
+            lowest = os.path.dirname(lowest)
+        roots = [root for root in _state.roots if os.path.join(lowest, "").startswith(os.path.join(root, ""))]
+        top = max(roots, key=len, default=lowest)
+        return ".".join(os.path.relpath(folder, top).split(os.sep)), stem, top
     if stem == "__init__" and packages:
         stem = packages.pop()
     return ".".join(packages), stem, folder
 
 
-def _imports_relatively(path: str) -> bool:
+def _relative_level(path: str) -> int:
+    """How many packages a file goes up in its relative imports."""
     tree = ast.parse(source_text(path))
-    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
+    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
 def run_as_main(path: str) -> dict[str, Any]:
