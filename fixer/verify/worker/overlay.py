@@ -252,7 +252,7 @@ def module_name(path: str) -> tuple[str, str, str]:
         packages.insert(0, package)
     level = 0 if packages else _relative_level(path)
     if level:
-        # A package without `__init__.py`: its top is not marked, so the nearest root that will do has to be it.
+        # A package without `__init__.py`: its top is not marked, so the nearest root that will do is it.
         lowest = folder
         for _ in range(level):
             lowest = os.path.dirname(lowest)
