@@ -93,7 +93,44 @@ class Base(nn.Module):
         return self.fc(x)
 
 
-@pytest.mark.parametrize("cls", [CountsUsers, Sampler])
+class Steps(nn.Module):
+    """Hands all that it takes on to a method that its mode chooses."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(7, 3)
+
+    def forward(self, *args, **kwargs):
+        return self.one_step(*args, **kwargs)
+
+    def one_step(self, x, scale):
+        return self.fc(x) * scale
+
+
+class Padded(nn.Conv2d):
+    """Takes what the layer of torch takes that it extends."""
+
+    def __init__(self, in_channels=6):
+        super().__init__(in_channels, 4, 3)
+
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, (1, 1, 1, 1)))
+
+
+class Clips(nn.Module):
+    """Says in letters which rank it takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(6, 4, 3)
+
+    def forward(self, x):
+        if x.dim() != 5:
+            raise ValueError(f"expected x with shape [T, N, C, H, W], but got {x.shape}")
+        return self.conv(x.flatten(0, 1))
+
+
+@pytest.mark.parametrize("cls", [CountsUsers, Sampler, Steps, Padded, Clips])
 def test_objects_get_what_they_are_asked_for(cls):
     found = synthesize(cls, {"module_classes": [OnlyChannels, Denoiser]}, BUDGET)
     recipe = Recipe.from_json(json.loads(json.dumps(found.to_json())))

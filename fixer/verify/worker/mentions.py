@@ -29,9 +29,7 @@ def mentioning(path: str, roots: list[str]) -> Mentioning:
     tops = [root for root in map(os.path.realpath, roots) if real.startswith(os.path.join(root, ""))]
 
     def search(name: str) -> Iterator[tuple[str, str]]:
-        called = re.compile(rb"(?<!class )(?<![\w])" + re.escape(name.encode()) + rb"\s*\(")
-        texts = _texts(min(tops, key=len)) if tops else {}
-        found = [other for other, data in texts.items() if other != real and called.search(data)]
+        found = [other for other in _calling(min(tops, key=len), name) if other != real] if tops else []
         for other in sorted(found, key=lambda item: _distance(item, real))[:_MAX_FOUND]:
             with suppress(OSError, SyntaxError, UnicodeDecodeError):  # gone, or in no encoding
                 yield other, overlay.source_text(other)
@@ -43,6 +41,15 @@ def _distance(path: str, other: str) -> tuple[int, str]:
     """How many folders lie between two files."""
     shared = os.path.commonpath([path, other])
     return path.count(os.sep) + other.count(os.sep) - 2 * shared.count(os.sep), path
+
+
+@functools.lru_cache(maxsize=256)
+def _calling(top: str, name: str) -> list[str]:
+    """Return the files below a folder that call a name."""
+    word = name.encode()
+    called = re.compile(rb"(?<!class )(?<![\w])" + re.escape(word) + rb"\s*\(")
+    # Most files do not have the name at all, which is found out much faster than where it is called.
+    return [path for path, data in _texts(top).items() if word in data and called.search(data)]
 
 
 @functools.lru_cache(maxsize=2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import inputs, mismatch, signatures, specs
+from .delegation import delegate
 
 if TYPE_CHECKING:
     import inspect
@@ -30,7 +31,9 @@ class Probe:
         self.owner = owner
         self.function = function
         self.context = context
-        self.parameters = inputs.forward_parameters(function)
+        self._reads = delegate(function, context.sources)
+        """What uses the inputs: another method where `forward` hands on all that it takes."""
+        self.parameters = inputs.forward_parameters(self._reads)
         self.takes_any_name = any(
             item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(function)
         )
@@ -42,7 +45,8 @@ class Probe:
         if name not in self._by_name:
             return []
         if name not in self._guesses:
-            found = inputs.guesses(self._by_name[name], self.function, self.owner, self.context)
+            owner = getattr(self._reads, "__self__", self.owner)
+            found = inputs.guesses(self._by_name[name], self._reads, owner, self.context)
             self._guesses[name] = list(itertools.islice(found, _GUESSES))
         return self._guesses[name]
 

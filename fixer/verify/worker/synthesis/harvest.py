@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import doctest
+import functools
 import itertools
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,7 +161,13 @@ def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:
         scope = Scope(own, live=globals_of(cls))
         yield [site for item in reversed(others) for site in _sites(item, scope)]
     for filename, tree in sources.mentioning(cls):
-        yield _sites(tree, Scope(tree, live=live_names(filename, tree)))
+        yield _sites_of_file(filename, tree, len(sys.modules))
+
+
+@functools.lru_cache(maxsize=128)
+def _sites_of_file(filename: str, tree: ast.Module, _loaded: int) -> list[_Site]:
+    """Return all calls of a file; what its names mean depends on what is loaded."""
+    return _sites(tree, Scope(tree, live=live_names(filename, tree)))
 
 
 def _sites(tree: ast.AST, scope: Scope) -> list[_Site]:

@@ -85,6 +85,8 @@ def _guesses(
         yield from tested(name, function, context)
         yield from in_role(name, context)
     consumed = [] if node is None else list(_consumed(node, name, function, owner, context, 0))
+    own = shapes.expected(owner) if next(iter(forward_parameters(function)), None) == parameter else None
+    consumed += [own] if own is not None and not consumed else []
     rank, dtype = _evidence(node, name) if node is not None else (0, None)
     if said == "int64":
         dtype = said

@@ -62,6 +62,13 @@ _RANKS: tuple[tuple[str, int], ...] = (
 )
 
 
+# A shape in letters: ``expected x with shape [T, N, C, H, W]``.
+_LETTERS = re.compile(
+    r"(?:expect|must|should|shape|needs?).{0,60}?"
+    r"[\[(]((?:[A-Za-z]\w{0,8}(?:\*\w{1,8})?, ?)+[A-Za-z]\w{0,8})[\])]"
+)
+
+
 def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
     """Yield pairs of a size that was seen and the one that was wanted instead, likeliest first."""
     message = failure.message
@@ -232,6 +239,9 @@ def missing_key(failure: Failure) -> str | None:
 
 def ranks(message: str) -> list[int]:
     """Return the ranks that a message asks for."""
+    letters = _LETTERS.search(message)
+    if letters:
+        return [letters[1].count(",") + 1]
     for pattern, extra in _RANKS:
         match = re.search(pattern, message)
         if match:

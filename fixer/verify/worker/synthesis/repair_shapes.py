@@ -77,6 +77,8 @@ def _reranked_by(case: Case, change: int) -> Iterator[State]:
     for path, spec in case.suspects:
         if 0 < len(spec["shape"]) + change <= 5:
             yield specs.replaced(case.state, path, shapes.reranked(spec, len(spec["shape"]) + change))
+            if change == 1:  # a sequence of what was given
+                yield specs.replaced(case.state, path, {**spec, "shape": [names.BATCH, *spec["shape"]]})
 
 
 def _wrong_size(case: Case) -> Iterator[State]:

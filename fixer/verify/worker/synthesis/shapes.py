@@ -51,7 +51,8 @@ def expected(layer: Any, place: int = 0) -> Spec | None:
     """Return what a layer takes as its first input, or None if it takes anything."""
     if not isinstance(layer, nn.Module):
         return None
-    name = type(layer).__name__
+    bases = [base.__name__ for base in type(layer).__mro__ if base.__module__.startswith("torch.nn.modules.")]
+    name = next(iter(bases), "")
     spatial = next((count for count in (1, 2, 3) if f"{count}d" in name), 0)
     if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
         return specs.tensor([names.BATCH, names.LENGTH], "int64", 0, layer.num_embeddings)
