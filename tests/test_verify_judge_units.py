@@ -52,7 +52,7 @@ CODE = textwrap.dedent(
 def test_what_has_to_be_reached(ranges: list[list[int]], expected: list[Any]) -> None:
     other = CODE.replace("def gone", "def came")
     assert required(CODE, ranges, other) == expected
-    assert required(CODE, ranges, other, replayed=["run"]) == []
+    assert required(CODE, ranges, other, replayed=[[1, 7]]) == []
 
 
 def test_lines_of_a_module_body_do_not_count(tmp_path: Path) -> None:
@@ -282,3 +282,9 @@ def test_rewinding_gives_back_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
         recorder.note("check", "small", torch.ones(2))
         kinds = [type(value) for _, _, value in recorder.entries]
         assert kinds == [torch.Tensor, list, torch.Tensor]
+
+
+def test_calls_of_the_method_that_the_fix_is_about_need_no_run() -> None:
+    code = "def fit(model):\n    for m in model:\n        m.project()\n    model.project()\n    step()\n"
+    assert required(code, [[2, 4]], code, method="project") == []
+    assert required(code, [[4, 5]], code, method="project") == [[(5, 5)]]

@@ -17,8 +17,13 @@ from tests.mutants import (
     Projection,
     copying_job,
     deletion_job,
+    job_of,
+    made,
     projection_job,
 )
+from tests.mutants.anatomy import Anatomy, Model
+from tests.mutants.kinds import KINDS, Kind
+from tests.mutants.oracle import Question, difference, observations
 
 SEEDS = 20
 SLOW = pytest.mark.slow
@@ -119,3 +124,23 @@ def test_no_seed_refutes_a_right_copy(tmp_path: Path, mutant: Copying) -> None:
     for seed in range(1, SEEDS + 1):
         found = copied(tmp_path, mutant, mutant.after, seed)
         assert found.verdict in PROVEN, f"seed {seed}: {found.reason}"
+
+
+@pytest.mark.slow
+def test_one_mistake_of_every_kind_is_refuted(tmp_path: Path) -> None:
+    models: list[Model] = [*PROJECTIONS, *DELETIONS, *COPIES]
+    chosen: list[tuple[Kind, Model, str]] = []
+    for turn, kind in enumerate(KINDS):
+        places = [(kind, m, text) for m in models for text in kind.texts(Anatomy(m))]
+        chosen.append(places[(turn * 7) % len(places)])
+    questions = [[Question(t, made(m), m.inputs) for t in (m.after, text)] for _, m, text in chosen]
+    seen = observations([question for pair in questions for question in pair])
+    missed = []
+    for index, (kind, model, text) in enumerate(chosen):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        found = verify(job_of(folder, model, text))
+        change = difference(*seen[2 * index : 2 * index + 2], getattr(model, "exact", True))
+        if change is not None and found.verdict is not Verdict.REFUTED:
+            missed.append(f"{kind.name}, {model.name}: {found.reason}; but {change}")
+    assert not missed

@@ -173,7 +173,7 @@ class Child:
         try:
             for message in self._unpacker.feed(data):
                 self.answer = message
-        except (TooLongError, ValueError) as error:
+        except (TooLongError, ValueError, RecursionError) as error:
             self.fault = f"garbled answer: {error}"
 
     def wait(self, deadline: float, watch: Callable[[], str | None] = lambda: None) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 from . import guard, overlay
 from .frames import Message
+from .intact import Intact
 
 Stage = Callable[[Message, Any], Message]
 RunStage = Callable[..., Message]
@@ -54,8 +55,11 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
     guard.close(job["scratch"], job["device"])
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
+    intact = Intact()
     try:
-        return {"ok": True, "value": stage(job, payload)}
+        value = stage(job, payload)
+        intact.require()
+        return {"ok": True, "value": value}
     except BaseException as error:
         return {"ok": False, "error": describe_error(error)}
 

@@ -1,6 +1,7 @@
 """What Linux itself can refuse, for code that does not go through Python: Landlock and seccomp.
 
-Both are irreversible, need no privileges, and are used as far as the kernel offers them.
+Both are irreversible, need no privileges, and are used as far as the kernel offers them. Root's own
+privileges are given up as well, all but that of reading.
 """
 
 from __future__ import annotations
@@ -27,14 +28,20 @@ _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _BIND_AND_CONNECT_TCP = 3
 _ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
+# linux/capability.h
+_CAPABILITY_VERSION = 0x20080522
+_READ_ANY_FILE = 1 << 2
+
 # linux/filter.h and linux/seccomp.h
-_LOAD, _EQUAL, _AT_LEAST, _HAS_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BIT, _MASK, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW = 0x7FFF0000
 _FAIL_WITH = 0x00050000
 _NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENT_OFFSET = 0, 4, 16
 _X32_NUMBERS = 0x40000000
 _CLONE_THREAD = 0x00010000
-_AF_INET, _AF_INET6 = 2, 10
+_SOCKET_TYPE, _SOCK_DGRAM = 0xF, 2
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
+_FS_IOC_SETFLAGS, _FS_IOC_FSSETXATTR = 0x40086602, 0x401C5820
 
 _Instruction = Tuple[int, int, int, int]
 
@@ -44,29 +51,73 @@ class _Calls(NamedTuple):
 
     arch: int
     clone: int
-    kill: int
-    socket: int
+    fcntl: int
+    ioctl: int
+    prlimit: int
+    socketpair: int
+    signalling: tuple[int, ...]
+    """Calls whose first argument says whom to signal."""
     refused: tuple[int, ...]
+    missing: tuple[int, ...]
+    """Calls that are reported as unknown to the kernel: libraries then do something else."""
+    idle: tuple[int, ...]
+    """Calls that succeed and do nothing: what they change on files Landlock does not cover."""
 
 
-_CLONE3 = 435
-_PIDFD_SEND_SIGNAL = 424
+# Newer calls have the same number everywhere: pidfd_send_signal, io_uring_setup, _enter and _register,
+# open_tree, move_mount, fsopen, fsmount, pidfd_getfd, mount_setattr.
+_NEW = (424, 425, 426, 427, 428, 429, 430, 432, 438, 442)
+_CLONE3, _MEMFD_SECRET = 435, 447
+# fchmodat2, setxattrat, removexattrat, file_setattr
+_NEW_IDLE = (452, 463, 466, 469)
 _CALLS = {
     "x86_64": _Calls(
         arch=0xC000003E,
         clone=56,
-        kill=62,
-        socket=41,
-        # fork, vfork, execve, execveat, connect, ptrace, process_vm_writev
-        refused=(57, 58, 59, 322, 42, 101, 311, _PIDFD_SEND_SIGNAL),
+        fcntl=72,
+        ioctl=16,
+        prlimit=302,
+        socketpair=53,
+        # kill, rt_sigqueueinfo, tkill, tgkill, rt_tgsigqueueinfo
+        signalling=(62, 129, 200, 234, 297),
+        refused=(
+            # fork, vfork, execve, execveat; socket, connect
+            # ptrace, process_vm_readv, process_vm_writev, kcmp
+            *(57, 58, 59, 322, 41, 42, 101, 310, 311, 312),
+            # shmget, semget, msgget, mq_open; add_key, request_key, keyctl
+            *(29, 64, 68, 240, 248, 249, 250),
+            # chroot, mount, umount2, pivot_root, unshare, setns, open_by_handle_at
+            *(161, 165, 166, 155, 272, 308, 304),
+            # bpf, perf_event_open, userfaultfd
+            *(321, 298, 323),
+            *_NEW,
+        ),
+        missing=(_CLONE3, _MEMFD_SECRET, 319),  # memfd_create
+        idle=(
+            # chmod, fchmod, fchmodat, chown, fchown, lchown, fchownat; utime, utimes, futimesat, utimensat
+            *(90, 91, 268, 92, 93, 94, 260, 132, 235, 261, 280),
+            # setxattr, lsetxattr, fsetxattr, removexattr, lremovexattr, fremovexattr; setrlimit, setpriority
+            *(188, 189, 190, 197, 198, 199, 160, 141),
+            *_NEW_IDLE,
+        ),
     ),
     "aarch64": _Calls(
         arch=0xC00000B7,
         clone=220,
-        kill=129,
-        socket=198,
-        # execve, execveat, connect, ptrace, process_vm_writev
-        refused=(221, 281, 203, 117, 271, _PIDFD_SEND_SIGNAL),
+        fcntl=25,
+        ioctl=29,
+        prlimit=261,
+        socketpair=199,
+        signalling=(129, 138, 130, 131, 240),
+        refused=(
+            *(221, 281, 198, 203, 117, 270, 271, 272),
+            *(194, 190, 186, 180, 217, 218, 219),
+            *(51, 40, 39, 41, 97, 268, 265),
+            *(280, 241, 282),
+            *_NEW,
+        ),
+        missing=(_CLONE3, _MEMFD_SECRET, 279),
+        idle=(52, 53, 54, 55, 88, 5, 6, 7, 14, 15, 16, 164, 140, *_NEW_IDLE),
     ),
 }
 
@@ -79,6 +130,7 @@ def restrict(scratch: str, devices: Iterable[str] = ()) -> bool:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
     confined = _landlock(libc, scratch, devices)
+    _give_up_privileges(libc)
     calls = _CALLS.get(platform.machine())
     if calls is not None:
         _install(libc, _program(calls, os.getpid()))
@@ -120,6 +172,16 @@ def _landlock(libc: ctypes.CDLL, scratch: str, devices: Iterable[str]) -> bool:
     return bool(confined)
 
 
+def _give_up_privileges(libc: ctypes.CDLL) -> None:
+    """Drop every capability but that of reading: root may otherwise raise limits and look into processes."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    held = ctypes.create_string_buffer(24)
+    if libc.capget(header, held) != 0:
+        return
+    kept = struct.unpack("=6I", held.raw)[1] & _READ_ANY_FILE
+    libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0))
+
+
 class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
@@ -130,19 +192,37 @@ def _install(libc: ctypes.CDLL, program: list[_Instruction]) -> None:
 
 
 def _program(calls: _Calls, own_pid: int) -> list[_Instruction]:
-    """A filter without new processes, the internet, and signals to others.
+    """A filter without new processes, sockets, signals to others, and what outlives a process.
 
     ``clone3`` hides its flags from a filter, so it is reported missing; libc then uses ``clone``.
     """
-    refuse = (_RETURN, 0, 0, _FAIL_WITH | errno.EACCES)
+    refuse = _failing(errno.EACCES)
     allow = (_RETURN, 0, 0, _ALLOW)
-    argument = (_LOAD, 0, 0, _ARGUMENT_OFFSET)
     blocks = {
-        calls.clone: [argument, (_HAS_BIT, 0, 1, _CLONE_THREAD), allow, refuse],
-        calls.kill: [argument, (_EQUAL, 0, 1, own_pid), allow, refuse],
-        calls.socket: [argument, (_EQUAL, 2, 0, _AF_INET), (_EQUAL, 1, 0, _AF_INET6), allow, refuse],
-        _CLONE3: [(_RETURN, 0, 0, _FAIL_WITH | errno.ENOSYS)],
+        calls.clone: [_argument(0), (_HAS_BIT, 0, 1, _CLONE_THREAD), allow, refuse],
+        # An unconnected datagram socket can be sent to any address.
+        calls.socketpair: [
+            _argument(1),
+            (_MASK, 0, 0, _SOCKET_TYPE),
+            (_EQUAL, 0, 1, _SOCK_DGRAM),
+            refuse,
+            allow,
+        ],
+        calls.fcntl: _unless(1, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)),
+        calls.ioctl: _unless(1, (_FS_IOC_SETFLAGS, _FS_IOC_FSSETXATTR)),
+        # Limits may be asked for: both halves of the pointer to new ones are zero then.
+        calls.prlimit: [
+            _argument(2),
+            (_EQUAL, 0, 3, 0),
+            (_LOAD, 0, 0, _ARGUMENT_OFFSET + 2 * 8 + 4),
+            (_EQUAL, 0, 1, 0),
+            allow,
+            _failing(0),
+        ],
+        **{n: [_argument(0), (_EQUAL, 0, 1, own_pid), allow, refuse] for n in calls.signalling},
         **{number: [refuse] for number in calls.refused},
+        **{number: [_failing(errno.ENOSYS)] for number in calls.missing},
+        **{number: [_failing(0)] for number in calls.idle},
     }
     program = [
         (_LOAD, 0, 0, _ARCH_OFFSET),
@@ -155,3 +235,20 @@ def _program(calls: _Calls, own_pid: int) -> list[_Instruction]:
     for number, block in blocks.items():
         program += [(_EQUAL, 0, len(block), number), *block]
     return [*program, allow]
+
+
+def _argument(index: int) -> _Instruction:
+    """Load the lower half of an argument."""
+    return (_LOAD, 0, 0, _ARGUMENT_OFFSET + 8 * index)
+
+
+def _failing(error: int) -> _Instruction:
+    """Do not make the call and answer with an error; 0 looks like success."""
+    return (_RETURN, 0, 0, _FAIL_WITH | error)
+
+
+def _unless(index: int, values: tuple[int, ...]) -> list[_Instruction]:
+    """Allow a call unless an argument has one of the values."""
+    last = len(values)
+    tests = [(_EQUAL, last - place, 0, value) for place, value in enumerate(values)]
+    return [_argument(index), *tests, (_RETURN, 0, 0, _ALLOW), _failing(errno.EACCES)]

@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from .bench import Bench, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
-from .observe import Recorder, buffers, error_facts, note_structure, parameters, small
+from .observe import Recorder, buffers, drawn, error_facts, note_structure, parameters, small
 from .oracles import directional
 from .training import Training
 from .watch import rejected_value
@@ -54,6 +55,8 @@ class ModelRecord:
             self._construction()
         if self._facts["errors"]:
             return
+        if self._bench.dtype is not None:
+            self._as_written()
         if self._projection is not None:
             with self._phase("disturbed construction"):
                 self._disturbed()
@@ -79,10 +82,25 @@ class ModelRecord:
 
     def _construction(self) -> None:
         module = self._bench.build()
+        self._recorder.note("construction", "random numbers drawn", drawn())
+        self._recorder.note("construction", "default type", str(torch.get_default_dtype()))
         note_structure(self._recorder, "construction", module)
         if self._projection is None:
             self._recorder.note_all("construction", "initial", parameters(module) + buffers(module))
         self._facts["parameters"] = sum(parameter.requires_grad for parameter in module.parameters())
+
+    def _as_written(self) -> None:
+        """The types that a model has which is only compared in another precision."""
+        check = "types as they are written"
+        plain = replace(self._bench, dtype=None)
+        try:
+            module = plain.build()
+            note_structure(self._recorder, check, module)
+            run = plain.call(module, 0)
+        except Exception as error:  # what it is compared in is another precision
+            self._recorder.note_error(check, error)
+            return
+        self._recorder.note(check, "outputs", [[name, str(tensor.dtype)] for name, tensor in run.outputs])
 
     def _disturbed(self) -> None:
         check = "construction from disturbed parameters"
@@ -114,6 +132,7 @@ class ModelRecord:
     def _forward_from(self, values: str, check: str, mode: str) -> None:
         with self._phase(check):
             module = self._bench.build()
+            module.train(mode == "train")
             load_checkpoint(module, self._checkpoint(values))
             if values == "state" and mode == "eval":
                 self._settle("after loading", module)
@@ -127,6 +146,7 @@ class ModelRecord:
             label = f"call {turn + 1}"
             module.zero_grad(set_to_none=True)
             run = self._bench.call(module, turn)
+            note(check, f"{label} random numbers drawn", drawn())
             note(check, f"{label} outputs", [name for name, _ in run.outputs])
             note_all(check, f"{label} output", run.outputs)
             note(check, f"{label} output beside tensors", run.rest)
@@ -139,6 +159,7 @@ class ModelRecord:
                 self._facts["trainable"] = True
             note_all(check, f"{label} gradient of", gradients(parameters(module)))
             note_all(check, f"{label} gradient of input", gradients(run.inputs))
+            note_all(check, f"{label} afterwards input", run.inputs)
             held = parameters(module) if turn == times - 1 else small(parameters(module))
             note_all(check, f"{label} afterwards", held + buffers(module))
             note(check, f"{label} modes afterwards", [m.training for m in module.modules()])

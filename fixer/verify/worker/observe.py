@@ -163,6 +163,25 @@ def reseed(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
+def drawn() -> str:
+    """What the generators have been drawn from, in few letters: equal where as many numbers were."""
+    seen = hashlib.blake2b(digest_size=8)
+    for state in (torch.default_generator.get_state(), *_accelerators()):
+        seen.update(ctypes.string_at(state.data_ptr(), state.numel()))
+    _, numbers, normal = random.getstate()
+    seen.update(repr((hash(numbers), normal)).encode())
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        _, words, *rest = numpy.random.get_state()
+        seen.update(words.tobytes() + repr(rest).encode())
+    return seen.hexdigest()
+
+
+def _accelerators() -> list[Tensor]:
+    initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.get_rng_state_all() if initialised else []
+
+
 def small(named: Named) -> Named:
     """Those that are quick to note."""
     return [(name, tensor) for name, tensor in named if tensor.numel() <= _LARGE]

@@ -94,23 +94,27 @@ class Tracer:
 
 
 def required(
-    text: str, ranges: Sequence[Sequence[int]], other: str, replayed: Iterable[str] = ()
+    text: str,
+    ranges: Sequence[Sequence[int]],
+    other: str,
+    replayed: Sequence[Sequence[int]] = (),
+    method: str | None = None,
 ) -> list[Reach]:
     """What a harness has to reach: for each changed range and function, the lines of the changed statements.
 
     One statement of each has to run; a condition counts only where nothing else changed. Left out are
-    functions that the `other` text does not have (whoever calls them shows in other checks), and those named
-    in `replayed`, whose changed statements are executed on their own.
+    functions that the `other` text does not have (whoever calls them shows in other checks), and the lines
+    that are `replayed`, executed on their own. So are calls of the `method` that the fix is about.
     """
     there = {name for name, _ in _functions(ast.parse(other))}
     wanted: list[Reach] = []
     for name, function in _functions(ast.parse(text)):
-        if name in replayed or name not in there:
+        if name not in there:
             continue
-        for first, last in ranges:
-            spans = [
-                (s, _header(s)) for s in _own_statements(function) if _touches(_header(s), (first, last))
-            ]
+        for changed in ranges:
+            spans = [(s, _header(s)) for s in _own_statements(function) if _touches(_header(s), changed)]
+            spans = [(s, span) for s, span in spans if not any(_within(span, r) for r in replayed)]
+            spans = [(s, span) for s, span in spans if method is None or not _only_calls(s, method)]
             simple = [span for statement, span in spans if not hasattr(statement, "body")]
             if spans:
                 wanted.append(simple or [span for _, span in spans])
@@ -171,6 +175,19 @@ def _header(node: ast.stmt) -> Range:
     body = getattr(node, "body", None)
     last = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno
     return node.lineno, max(node.lineno, last or node.lineno)
+
+
+def _only_calls(statement: ast.stmt, method: str) -> bool:
+    """Whether a statement, or all that a loop or branch holds, calls a method and does nothing else."""
+    body = getattr(statement, "body", None)
+    if body is not None:
+        return not getattr(statement, "orelse", []) and all(_only_calls(inner, method) for inner in body)
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == method
+
+
+def _within(span: Range, other: Sequence[int]) -> bool:
+    return other[0] <= span[0] and span[1] <= other[1]
 
 
 def _touches(span: Range, other: Sequence[int]) -> bool:

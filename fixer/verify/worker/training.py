@@ -278,6 +278,9 @@ class _Trajectory:
     def _after_step(self) -> None:
         self.facts["steps"] += 1
         self._note_moves()
+        if self._index == 0:
+            left = gradients(self._worth_noting())
+            self._recorder.note_all(self._check, f"step {self._index} gradient left on", left)
         if not self._projects:
             held = self._worth_noting() + buffers(self._module)
             self._recorder.note_all(self._check, f"step {self._index} result", held)

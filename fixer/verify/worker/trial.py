@@ -98,8 +98,10 @@ class Trial:
         texts = self._job["overlay"]
         other = texts["after" if side == "before" else "before"]
         for path, ranges in self.contract["changed_lines"][side].items():
-            replayed = [w["function"] for w in self.contract["wiring"] if w["path"] == path]
-            wanted = required(texts[side][path], ranges, other[path], replayed)
+            here = [w["lines"][side] for w in self.contract["wiring"] if w["path"] == path]
+            replayed = [lines for lines in here if lines]
+            method = self.projection["method"] if self.projection is not None else None
+            wanted = required(texts[side][path], ranges, other[path], replayed, method)
             left = missed(wanted, ran.executed(path))
             if left:
                 raise Unverified(f"the run of {_SIDES[side]} never reached {path}:{left[0]}")

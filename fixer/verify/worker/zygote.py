@@ -99,6 +99,8 @@ class Zygote:
     def _job(self, job: Message) -> Message:
         os.chdir(job["scratch"])
         cage.adopt_orphans()
+        # It reads what stages have written, and they may have written anything.
+        cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu")
         return jobs.conduct_job(job, self._conduct, self._launch)
 
     def _launch(self, job: Message, stage: str, side: str, payload: Any, end: float) -> Message:

@@ -1,0 +1,78 @@
+"""Hold wrong rewrites against verification: every one that changes behaviour has to be refuted.
+
+``python benchmarks/mutation.py`` writes each kind of mistake of `tests/mutants/kinds.py` into the right fix
+of every model of `tests/mutants`, asks an oracle that shares nothing with verification whether the mistake
+changes what the code does, and has verification judge it. Then it changes the fixed text of every golden case
+with a proven fix, one operator, constant, argument or statement at a time. What was not refuted is
+listed in full. With ``--label`` the result is kept in `mutation.json`, from which `MUTATION.md` is written.
+
+``--seeds 50`` judges every golden case under that many seeds instead: no right fix may be refuted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent)]
+
+import mutation_golden  # noqa: E402
+import mutation_models  # noqa: E402
+import mutation_page  # noqa: E402
+from mutation_result import Result  # noqa: E402
+
+from tests.mutants.kinds import REASONS  # noqa: E402
+
+KEPT, PAGE = HERE / "mutation.json", HERE / "MUTATION.md"
+
+
+def shown(results: Iterable[Result]) -> Iterator[Result]:
+    """The same results; what a reader has to look at is printed."""
+    for result in results:
+        if result.missed or result.doubtful:
+            print(f"{result.verdict:10} {result.kind} | {result.place}\n           {result.reason}")
+            print(f"           the oracle: {result.change or 'no difference'}", flush=True)
+        yield result
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is asked for; 1 if a mistake that changes behaviour was not refuted."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", default="", help="kinds of mistakes whose name contains this")
+    parser.add_argument("--place", default="", help="models and golden cases whose name contains this")
+    parser.add_argument("--part", choices=("models", "golden", "all"), default="all")
+    parser.add_argument("--seeds", type=int, help="judge the golden cases under so many seeds instead")
+    parser.add_argument("--every", type=int, default=1, help="only each N-th mistake, for a quick look")
+    parser.add_argument("--at-once", type=int, default=1, help="how many fixes are run at the same time")
+    parser.add_argument("--label", help="keep the result under this name and write the page")
+    options = parser.parse_args(arguments)
+    if options.seeds:
+        return mutation_golden.under_seeds(options.seeds, options.place)
+    parts = {"models": mutation_models.judged, "golden": mutation_golden.judged}
+    found = {
+        name: list(shown(judged(options.only, options.place, options.every, options.at_once)))
+        for name, judged in parts.items()
+        if options.part in (name, "all")
+    }
+    if options.label:
+        kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+        kept = {
+            **kept,
+            **{name: mutation_page.summary(results, options.label) for name, results in found.items()},
+        }
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+        PAGE.write_text(
+            mutation_page.page(kept, mutation_models.PLACES, REASONS, mutation_golden.explained())
+        )
+    everything = [result for results in found.values() for result in results]
+    missed = sum(result.missed for result in everything)
+    print(f"{len(everything)} mistakes, {missed} missed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""Mistakes in the fixed text of the golden cases, made by an algorithm that knows nothing of the fixes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from mutation_operators import Change, changes
+from mutation_result import Result
+from rich.console import Console
+from rich.progress import track
+
+from fixer.contract import Verification
+from fixer.edits import Edit, EditSet
+from fixer.verify import Job, Verifier, VerifySettings
+from tests import golden
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+EXPLAINED = Path(__file__).with_name("mutation_equal.toml")
+PLACES = 60
+"""How many mistakes are made in one fix at most, spread evenly over all that could be made."""
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    name: str
+    shown: str
+    """The line before and after, as people read it and as `mutation_equal.toml` names it."""
+    job: Job
+
+
+def judged(only: str, place: str, every: int, at_once: int) -> Iterator[Result]:
+    """Every mistake with its verdict; those that are explained as harmless have no `change`."""
+    known = explained()
+    settings = VerifySettings(python=Path(sys.executable), at_once=at_once)
+    chosen = [case for case in golden.cases() if place in case.name and case.after != case.before]
+    for case in track(chosen, console=Console(stderr=True), transient=True):
+        with tempfile.TemporaryDirectory() as folder:
+            jobs = _proven(case, Path(folder))
+            mistakes = [m for job in jobs for m in _spread(list(_mistakes(job)))[::every] if only in m.name]
+            with Verifier(settings, Path(folder)) as verifier:
+                verdicts = verifier.verify_all([mistake.job for mistake in mistakes])
+        harmless = known.get(case.name, {})
+        for number, (mistake, found) in enumerate(zip(mistakes, verdicts, strict=True)):
+            change = None if mistake.shown in harmless else "nobody has explained it"
+            where = f"{case.name}: {mistake.shown}"
+            yield Result(mistake.name, where, number, change, found.verdict.value, found.reason)
+
+
+def explained() -> dict[str, Any]:
+    """For each case, the changes that change nothing, with the reason."""
+    return tomllib.loads(EXPLAINED.read_text("utf-8")) if EXPLAINED.exists() else {}
+
+
+def under_seeds(count: int, place: str) -> int:
+    """Judge every golden case under many seeds; 1 if any verdict is not the one that is expected."""
+    flips: Counter[tuple[str, int, str, str]] = Counter()
+    runs = 0
+    chosen = [case for case in golden.cases() if place in case.name and case.findings]
+    for case in track(chosen, console=Console(stderr=True), transient=True):
+        for seed in range(1, count + 1):
+            with tempfile.TemporaryDirectory() as folder, _seeded(seed):
+                golden.write(case.before, Path(folder))
+                found = golden.run(case, Path(folder)).findings
+            runs += 1
+            for expected, got in zip(case.findings, found, strict=False):
+                if expected["verdict"] != got["verdict"]:
+                    flips[case.name, expected["line"], expected["verdict"], got["verdict"]] += 1
+            if len(found) != len(case.findings):
+                flips[case.name, 0, str(len(case.findings)), f"{len(found)} findings"] += 1
+    for (name, line, expected, got), times in sorted(flips.items()):
+        print(f"{name}:{line}: {got} instead of {expected} under {times} of {count} seeds")
+    print(f"{len(chosen)} cases under {count} seeds each, {sum(flips.values())} other verdicts")
+    return int(bool(flips))
+
+
+def _seeded(seed: int) -> AbstractContextManager[object]:
+    """Have golden cases run under this seed."""
+    usual = golden._SharedVerifier.at
+
+    def at(self: golden._SharedVerifier, settings: VerifySettings, root: Path) -> golden._SharedVerifier:
+        return usual(self, replace(settings, seed=seed), root)
+
+    return mock.patch.object(golden._SharedVerifier, "at", at)
+
+
+def _proven(case: golden.Case, folder: Path) -> list[Job]:
+    """The jobs of a case that were proven, with the tree as it was before lying in the folder."""
+    found: list[tuple[Job, Verification]] = []
+    original = golden._SharedVerifier.verify_all
+
+    def recording(self: Verifier, jobs: list[Job]) -> list[Verification]:
+        verdicts = original(self, jobs)  # type: ignore[arg-type]
+        found.extend(zip(jobs, verdicts, strict=True))
+        return verdicts
+
+    golden.write(case.before, folder)
+    with mock.patch.object(golden._SharedVerifier, "verify_all", recording):
+        golden.run(case, folder)
+    golden.write(case.before, folder)
+    return [job for job, verdict in found if verdict.verdict.proven]
+
+
+def _spread(mistakes: list[_Mistake]) -> list[_Mistake]:
+    every = max(1, -(-len(mistakes) // PLACES))
+    return mistakes[::every]
+
+
+def _mistakes(job: Job) -> Iterator[_Mistake]:
+    for path, edits in job.after.files.items():
+        others = set(job.before.files.get(path, ()))
+        source = job.sources[path]
+        text = source.apply(edits).text
+        if source.data != source.text.encode() or "\r" in text:
+            continue  # byte offsets are those of the text only where nothing is translated
+        pieces = _pieces(sorted(set(edits)))
+        spans = [(new, new + len(e.text.encode())) for e, new in pieces if e not in others]
+        for change in changes(text, spans):
+            written = _composed(pieces, change)
+            if others - set(written):
+                continue  # it would change what another fix has written
+            after = EditSet({**job.after.files, path: tuple(sorted(written))})
+            yield _Mistake(change.name, change.shown, replace(job, after=after))
+
+
+def _pieces(edits: list[Edit]) -> list[tuple[Edit, int]]:
+    """Each edit with the offset at which its text begins in the new data."""
+    found, shift = [], 0
+    for edit in edits:
+        found.append((edit, edit.start + shift))
+        shift += len(edit.text.encode()) - (edit.end - edit.start)
+    return found
+
+
+def _composed(pieces: list[tuple[Edit, int]], change: Change) -> list[Edit]:
+    """The edits that make of the old data what `change` makes of the new data."""
+    kept: list[Edit] = []
+    start = end = None
+    head = tail = b""
+    shift = 0
+    for edit, new in pieces:
+        text = edit.text.encode()
+        new_end = new + len(text)
+        touched = new < change.end and change.start < new_end
+        if not touched and new_end <= change.start:
+            shift = edit.end - new_end
+        if not touched:
+            kept.append(edit)
+            continue
+        if start is None:
+            start = edit.start if new <= change.start else change.start + shift
+            head = text[: max(0, change.start - new)]
+        if new_end >= change.end:
+            end, tail = edit.end, text[change.end - new :]
+        shift = edit.end - new_end
+    start = change.start + shift if start is None else start
+    end = change.end + shift if end is None else end
+    return [*kept, Edit(start, end, (head + change.text.encode() + tail).decode())]
