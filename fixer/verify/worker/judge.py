@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,7 +33,8 @@ def conduct(job: Message, run_stage: RunStage) -> Message:
     prove = prove_repairs if job["contract"]["promise"] == "repairs" else prove_preserves
     reasons: list[str] = []
     evidence: Message = {}
-    for targets in subjects:
+    unbuilt: list[list[Target]] = []
+    for targets in chain(subjects, unbuilt):  # hosts come last: they show less
         named = targets[0].name
         evidence = {
             "subject": named,
@@ -48,6 +50,8 @@ def conduct(job: Message, run_stage: RunStage) -> Message:
             evidence["counterexample"] = refuted.counterexample
         except Unverified as unverified:
             verdict, reason = "unverified", str(unverified)
+            if isinstance(unverified, CannotBuild) and unverified.in_constructor and not targets[0].hosted:
+                unbuilt.append([target._replace(hosted=True) for target in targets])
         evidence["wall_ms"] = round(1000 * (time.monotonic() - started))
         if verdict != "unverified":
             return {"verdict": verdict, "reason": reason, "evidence": _plain(evidence)}
@@ -91,7 +95,7 @@ def _decided(
         try:
             verdict, reason = prove(Trial(job, run_stage, target, evidence, f"{index}"))
         except CannotBuild as failure:
-            stand_in = Target(own, target.wirings, stand_in=True)
+            stand_in = target._replace(subject=own, stand_in=True)
             if target.subject["class_name"] == own["class_name"]:
                 raise
             note = f"{target.name} could not be built ({failure}); {stand_in.name} stood for it"

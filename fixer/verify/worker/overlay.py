@@ -27,7 +27,7 @@ from importlib.machinery import (
 from types import CodeType, ModuleType
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
-from . import slicing
+from . import hosting, slicing
 
 
 class _State:
@@ -38,10 +38,11 @@ class _State:
         self.roots = roots
         self.loaded: dict[str, ModuleType] = {}
         self.slices: dict[str, tuple[bool | None, Collection[str]]] = {}
+        self.hosts: dict[str, tuple[str, Collection[int]]] = {}
 
     def knows(self, real: str) -> bool:
         """Whether the file is imported in our way rather than in Python's own."""
-        return real in self.texts or real in self.slices
+        return real in self.texts or real in self.slices or real in self.hosts
 
 
 class _Imported:
@@ -153,6 +154,8 @@ class _Loader(SourceFileLoader):
         sliced, wanted = _state.slices.get(self._real, (None, ()))
         if sliced or (sliced is None and slicing.runs_a_script(tree)):
             tree = slicing.definitions(tree, wanted)
+        if self._real in _state.hosts:
+            tree = hosting.hosted(tree, *_state.hosts[self._real])
         return compile(tree, self.path, "exec", dont_inherit=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002 - importlib passes it
@@ -165,6 +168,8 @@ class _Loader(SourceFileLoader):
             return
         if _state.knows(self._real):
             _state.loaded[self._real] = module
+        if self._real in _state.hosts:
+            vars(module)[hosting.LEFT_OUT] = hosting.left_out
         try:
             super().exec_module(module)
         except BaseException:
@@ -185,6 +190,11 @@ def source_text(path: str) -> str:
         return _state.texts[real][1]
     with open(real, "rb") as file:
         return importlib.util.decode_source(file.read())
+
+
+def host(path: str, class_name: str, kept: Collection[int]) -> None:
+    """Let the constructor of a class do without the statements that fail, but for those on `kept` lines."""
+    _state.hosts[os.path.realpath(path)] = (class_name, kept)
 
 
 def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) -> ModuleType:

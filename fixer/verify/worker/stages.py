@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import overlay, synthesis
+from . import hosting, overlay, synthesis
 from .bench import Bench
 from .checkpoint import load_checkpoint
 from .constraint import CONSTRAINT, Constrained, author_constraint, held
@@ -39,10 +39,12 @@ def record(job: Message, payload: Message) -> Message:
     stand_in_for_missing()
     sys.argv[:] = [payload["subject"]["path"]]
     side = payload["side"]
+    _let_constructors_fail(job, payload, side)
     recorder = Recorder(_is_exact(job))
     facts: Message = {
         "built": None,
         "errors": [],
+        "left_out": {},
         "recipe": payload["recipe"],
         "rejected": [],
         "settings": payload["settings"] or {},
@@ -80,6 +82,7 @@ def record(job: Message, payload: Message) -> Message:
 def constraint(job: Message, payload: Message) -> Message:
     """Execute the author's own statements on the raw parameters that the fixed side saw after each update."""
     stand_in_for_missing()
+    _let_constructors_fail(job, payload, "before")
     bench = _bench(job, payload, payload["recipe"])
     raw = unpacked(torch.load(payload["updates"], weights_only=True)["raw"])
     author = author_constraint(job["contract"]["projection"])
@@ -114,6 +117,8 @@ def _model(job: Message, payload: Message, facts: Message) -> Bench:
     if payload["recipe"] is None and projection is not None:
         bench = binding_variant(bench, payload["subject"]["path"], projection)
     facts["recipe"], facts["built"] = bench.recipe.to_json(), bench.recipe.describe()
+    if payload["hosted"]:
+        facts["left_out"] = _left_out(bench.build(), payload["subject"]["path"])
     return bench
 
 
@@ -133,6 +138,7 @@ def _call(job: Message, payload: Message, facts: Message) -> Callable[[], Any]:
     facts["recipe"], facts["built"] = payload["recipe"], recipe.describe()
     args, kwargs = synthesis.make_inputs(recipe, job["seed"])
     owner = getattr(function, "__self__", None)
+    facts["left_out"] = _left_out(owner, path)
 
     def call() -> tuple[Any, ...]:
         returned = function(*args, **kwargs)
@@ -168,6 +174,26 @@ def _record_call(
         if payload["subject"]["function"] is None and keeps:
             note_globals(recorder, vars(sys.modules["__main__"]))
     facts["loop"] = loop.facts()
+
+
+def _let_constructors_fail(job: Message, payload: Message, side: str) -> None:
+    """Where a subject is hosted, its constructor goes on past what fails, but for the fix's own lines."""
+    if not payload["hosted"]:
+        return
+    subject, contract = payload["subject"], job["contract"]
+    ranges = list(contract["changed_lines"][side].get(subject["path"], ()))
+    symptom = contract["symptom_lines"]
+    if symptom is not None and symptom["path"] == subject["path"] and symptom[side] is not None:
+        ranges.append(symptom[side])
+    kept = {line for first, last in ranges for line in range(first, last + 1)}
+    overlay.host(subject["path"], subject["class_name"] or subject["function"].rpartition(".")[0], kept)
+
+
+def _left_out(instance: Any, path: str) -> dict[str, str]:
+    """The statements that a host was built without, by their first line, and what each raised."""
+    lines = overlay.source_text(path).splitlines()
+    found = getattr(instance, "__dict__", {}).get(hosting.LEFT_OUT, {})
+    return {lines[line - 1].strip(): why for line, why in found.items()}
 
 
 def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:

@@ -63,7 +63,8 @@ class Trial:
 
     def _payload(self, known: Side | None, file: str) -> Message:
         recipe = known.facts["recipe"] if known else None
-        return {"subject": self.target.subject, "recipe": recipe, "file": file}
+        target = self.target
+        return {"subject": target.subject, "hosted": target.hosted, "recipe": recipe, "file": file}
 
     def _next_file(self) -> str:
         self._files += 1
@@ -78,6 +79,9 @@ class Trial:
 
     def compare(self, before: Side, after: Side) -> Comparison:
         """Compare two records; after a run that was cut off by time, the part that both got to."""
+        left_out = before.facts["left_out"].keys() ^ after.facts["left_out"].keys()
+        if left_out:
+            raise Unverified(f"only one side could be built with `{min(left_out)}`")
         one, two = before.entries, after.entries
         cut = any(side.facts.get("loop", {}).get("timed_out") for side in (before, after))
         shared = {(e[0], e[1]) for e in one} & {(e[0], e[1]) for e in two}
@@ -143,6 +147,10 @@ class Trial:
     def describe(self, before: Side, after: Side) -> None:
         """Put into the evidence what was run and what it showed."""
         self.evidence["built"] = after.facts["built"]
+        if self.target.hosted:
+            self.evidence["left_out"] = after.facts["left_out"]
+            for statement, why in after.facts["left_out"].items():
+                self.note(f"{self.target.subject['class_name']} was built without `{statement}` ({why})")
         for name in ("oracle", "reached", "unreached", "loop"):
             if name in after.facts:
                 self.evidence[name] = after.facts[name]

@@ -22,6 +22,11 @@ class Unverified(Exception):  # noqa: N818 - an outcome, not an error
 class CannotBuild(Unverified):
     """The model itself could not be built or called here."""
 
+    @property
+    def in_constructor(self) -> bool:
+        """Whether it is the constructor that fails."""
+        return "could not build" in str(self)
+
 
 class Refuted(Exception):  # noqa: N818 - an outcome, not an error
     """The fix is wrong, with a counterexample."""
@@ -69,6 +74,8 @@ class Target(NamedTuple):
     wirings: list[int]
     stand_in: bool
     """Whether it only stands for the wired model, whose class is unknown or does not build."""
+    hosted: bool = False
+    """Whether its constructor may do without the statements that fail."""
 
     @property
     def is_model(self) -> bool:
