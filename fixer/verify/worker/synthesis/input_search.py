@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .specs import Spec, State
 
 _ATTEMPTS = 400
+_PATIENCE = 30
+"""After how many attempts that fail in known ways another way to build the class is looked for."""
+_PATIENCE_AGAIN = 12
 _SECONDS_FOR_BETTER = 0.3
 _SECONDS_FOR_ONE_CALL = 1.0
 _IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")
@@ -54,17 +57,16 @@ class InputSearch:
         deadline: float,
         known: State | None = None,
         latest: float | None = None,
-        patience: int | None = None,
+        failures: set[Any] | None = None,
     ) -> None:
         """`known` are inputs that the module has been seen to be called with.
 
-        With `patience`, `run` ends after so many equal failures: another construction may help more.
-
         The search ends at the deadline; a call that has begun may go on for a while, but not past `latest`.
+        It pauses early if it only meets `failures` that others have met.
         """
+        self._failures = failures
         self._latest = deadline if latest is None else latest
         self._known = known
-        self._patience = patience
         self._probe = probe
         self._target = target
         self._fresh = fresh
@@ -78,6 +80,7 @@ class InputSearch:
         if self._found is None:
             return Outcome(None, None, None)
         self._deadline = self._found.deadline = deadline
+        self._found.patience = None
         return self._next_of(self._found)
 
     def run(self, harness: dict[str, Any]) -> Outcome:
@@ -103,8 +106,16 @@ class InputSearch:
             first = self._judged(self._attempt(target, state), state)
             return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
 
+        patience = None if self._failures is None else _PATIENCE_AGAIN if self._failures else _PATIENCE
         self._found = Search(
-            self._starts(), run, repair, self._deadline, _ATTEMPTS, self._trusted(), self._patience
+            self._starts(),
+            run,
+            repair,
+            self._deadline,
+            _ATTEMPTS,
+            self._trusted(),
+            patience,
+            self._failures,
         )
         return self._next_of(self._found)
 

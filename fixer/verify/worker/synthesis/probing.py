@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_TELLING = 200
+"""How much of a message tells two failures apart."""
 _AGAIN = 0.5
 """Seconds after which an attempt that should have stopped is told again."""
 
@@ -104,6 +106,17 @@ class Failure(NamedTuple):
     def is_out_of_time(self) -> bool:
         """Whether the attempt was stopped from outside."""
         return isinstance(self.error, _OutOfTimeError)
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Tells failures apart that differ in more than sizes."""
+        places = tuple((frame.filename, frame.line) for frame in self.own_frames)
+        return (type(self.error), places, re.sub(r"\d+", "#", self.message)[:_TELLING])
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the attempt was stopped because it takes too much room or time."""
+        return isinstance(self.error, (TooLargeError, MemoryError)) or self.is_out_of_time
 
     @property
     def progress(self) -> tuple[int, ...]:

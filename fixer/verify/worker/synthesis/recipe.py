@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import probing, specs
+from . import probing, specs, weights
 
 if TYPE_CHECKING:
     from .specs import Spec
@@ -57,6 +57,8 @@ class Recipe:
     """Where it comes from: ``synthesised``, ``the user's harness``, ``example_input_array``..."""
     factory: dict[str, str] | None = None
     on_cpu: bool = False
+    fetches: bool = True
+    """Whether it may look for weights that are not on this machine; else they stay as they were drawn."""
     owner: dict[str, Any] | None = None
     """Where the module is taken out of: the recipe of a larger model, its class, and the path in there."""
     leaves: bool = True
@@ -84,9 +86,10 @@ class Recipe:
         if self.owner is not None:
             whole = Recipe.from_json(self.owner["recipe"]).describe().partition("; ")[0]
             return f"{self.target}, {self.owner['path']} of {whole}; {call}"
-        return (
-            call if self.construct is None else f"{self.target}({self.construct.text(by_name=True)}); {call}"
-        )
+        if self.construct is None:
+            return call
+        without = "" if self.fetches else " without the weights that it fetches"
+        return f"{self.target}({self.construct.text(by_name=True)}){without}; {call}"
 
 
 def arranged(state: dict[str, Spec], parameters: list[inspect.Parameter]) -> Arguments:
@@ -109,7 +112,7 @@ def arranged(state: dict[str, Spec], parameters: list[inspect.Parameter]) -> Arg
 
 def build(cls: type, recipe: Recipe, maker: specs.Maker | None = None) -> Any:
     """Build the module of a recipe, for this version of the class."""
-    with probing.quiet(), probing.on_cpu(recipe.on_cpu):
+    with probing.quiet(), probing.on_cpu(recipe.on_cpu), weights.not_fetched(not recipe.fetches):
         if recipe.factory is not None:
             return _from_factory(recipe.factory)[0]
         if recipe.owner is not None:

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import mismatch, names, repair_objects, repair_shapes, repair_types, signatures, source, specs
+from . import (
+    forwarded,
+    mismatch,
+    names,
+    repair_objects,
+    repair_shapes,
+    repair_types,
+    signatures,
+    source,
+    specs,
+)
 from .arguments import without_absent
 from .case import Case
 from .kinds import of_kind
@@ -38,7 +48,15 @@ class Plan:
         self.owner = cls
         self.context = context
         self.function = signatures.constructor(cls)
-        self.parameters = signatures.constructor_parameters(cls)
+        own = signatures.constructor_parameters(cls)
+        self._homes = {item.name: signatures.home(cls, item.name) for item in own}
+        handed_on = [
+            item
+            for item in forwarded.parameters(cls, context.sources)
+            if item.parameter.name not in self._homes
+        ]
+        self._homes.update((item.parameter.name, item.function) for item in handed_on)
+        self.parameters = [*own, *(item.parameter for item in handed_on)]
         self.defaults = {item.name: item.default for item in self.parameters}
         self.takes_any_name = any(
             item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(self.function)
@@ -50,7 +68,7 @@ class Plan:
         """Return what an argument may be, best guess first."""
         if name not in self._guesses:
             parameter = next(item for item in self.parameters if item.name == name)
-            found = self.context.candidates(parameter, self.function)
+            found = self.context.candidates(parameter, self._homes[name])
             self._guesses[name] = list(itertools.islice(found, _GUESSES))
         return self._guesses[name]
 
@@ -130,15 +148,20 @@ def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
 
 def _too_large(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Shrink everything by the same factor, so that ratios and divisibility stay."""
-    if not re.search(r"TooLarge|MemoryError|OutOfTime|can't allocate|not enough memory", failure.text):
-        return
+    if re.search(r"TooLarge|MemoryError|OutOfTime|can't allocate|not enough memory", failure.text):
+        yield from shrunk(state, plan)
+
+
+def shrunk(state: State, plan: Plan) -> Iterator[State]:
+    """Yield arguments that make a smaller model; nothing if none of them is a size."""
     defaults = {name: specs.spec_of(value) for name, value in plan.defaults.items() if name not in state}
     for factor in (8, 4, 16, 32, 2):
-        shrunk = {name: _shrunk(spec, factor) for name, spec in state.items()}
+        smaller = {name: _shrunk(spec, factor) for name, spec in state.items()}
         for name, spec in defaults.items():
             if spec is not None and _shrunk(spec, factor) != spec:
-                shrunk[name] = _shrunk(spec, factor)
-        yield shrunk
+                smaller[name] = _shrunk(spec, factor)
+        if smaller != state:
+            yield smaller
 
 
 def _shrunk(spec: Spec, factor: int) -> Spec:
@@ -167,6 +190,7 @@ def _large_defaults(named: Spec) -> State:
     }
 
 
+_CALLED = ("class", "callable", "module")
 # The kinds that would do, and what an error says about an argument that should be one of them.
 _KINDS = (
     (("tuple",), r"(must|needs to|should) be (a )?tuple"),
@@ -176,7 +200,7 @@ _KINDS = (
         r"is not (iterable|subscriptable)|has no len|cannot unpack|after \* must",
     ),
     (("list", "modules", "namespace"), r"(must|needs to|should) be (a )?(list|sequence|iterable)"),
-    (("class", "module", "callable"), r"is not callable"),
+    (_CALLED, r"is not callable"),
     (("module",), r"not a Module|must be .*Module"),
     (("tensor",), r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor"),
     (("array",), r"has no attribute '(astype|tolist)'|expected np.ndarray"),
@@ -206,6 +230,8 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: plan.context.instance(cls)} for name in suspects[:2])
     asked = mismatch.wanted_kinds(failure, plan.context.sources)
     said = next((kinds for kinds, pattern in _KINDS if re.search(pattern, failure.message)), ())
+    if said == _CALLED and all(frame.function != "__init__" for frame in failure.own_frames[-1:]):
+        said = said[::-1]  # what `forward` calls is seldom a class
     for kind in dict.fromkeys([*asked, *said]):
         for name in suspects:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])

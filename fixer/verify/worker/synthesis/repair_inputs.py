@@ -20,14 +20,51 @@ from .uses import KIND_OF_METHOD
 if TYPE_CHECKING:
     from .case import Probe
     from .probing import Failure
-    from .specs import Spec, State
+    from .specs import Path, Spec, State
+
+
+_AT_ODDS = re.compile(r"must match|[Ss]hape mismatch|same (size|shape|dim)|broadcast|[Ss]izes of tensors")
+"""Two tensors do not fit together: what changes one of them alone comes first."""
 
 
 def repairs(failure: Failure, state: State, probe: Probe) -> Iterator[State]:
     """Yield inputs to try after a failure."""
     case = Case(failure, state, probe)
+    at_odds = _AT_ODDS.search(failure.message) is not None
     for step in _STEPS:
-        yield from step(case)
+        for changed in step(case):
+            together = _together(case, changed)
+            if together is None:
+                yield changed
+            else:
+                yield from (changed, together) if at_odds else (together, changed)
+
+
+def _together(case: Case, changed: State) -> State | None:
+    """Give the other inputs that had the same shape the new shape, too; None if there are none."""
+    reshaped = {
+        tuple(spec["shape"]): path
+        for path, spec in case.tensors.items()
+        if path[0] in changed and _shape_at(changed, path) not in (None, spec["shape"])
+    }
+    if len(reshaped) != 1:
+        return None
+    (shape, path), together = next(iter(reshaped.items())), changed
+    for other, spec in case.tensors.items():
+        is_alike = tuple(spec["shape"]) == shape and spec["dtype"] == case.tensors[path]["dtype"]
+        if is_alike and other[0] in together and _shape_at(together, other) == spec["shape"]:
+            alike = {**spec, "shape": _shape_at(changed, path)}
+            together = specs.replaced(together, other, alike)
+    return together if together != changed else None
+
+
+def _shape_at(state: State, path: Path) -> list[int] | None:
+    """Return the shape of the tensor at a path, None if something else is there now."""
+    try:
+        spec = specs.at(state, path)
+    except (KeyError, IndexError):
+        return None
+    return spec["shape"] if specs.is_tensor(spec) else None
 
 
 def _missing_argument(case: Case) -> Iterator[State]:
@@ -140,5 +177,6 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     repair_shapes.alike,
     _other_guess,
     repair_shapes.other_rank,
+    repair_shapes.larger_batch,
     repair_shapes.known_sizes,
 )

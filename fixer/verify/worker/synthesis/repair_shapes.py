@@ -136,16 +136,27 @@ def _resized(state: State, path: Path, axis: int, size: int) -> State:
 
 
 def _other_sides(case: Case, ratio: float) -> Iterator[State]:
-    """Yield images (and signals) with other sides, first those whose area has the ratio that is asked for."""
+    """Yield images (and signals) with other sides, first those whose area has the ratio that is asked for.
+
+    Images that are alike stay so.
+    """
+    groups: dict[tuple[int, ...], list[Path]] = {}
     for path, spec in case.suspects:
-        shape = spec["shape"]
+        if len(spec["shape"]) > 2:
+            groups.setdefault(tuple(spec["shape"]), []).append(path)
+    for shape, paths in groups.items():
         spatial = len(shape) - 2
-        if spatial < 1:
-            continue
         fitting = round(shape[-1] * ratio ** (1 / spatial))
-        for side in dict.fromkeys((fitting, *_SIDES)):
+        named = [int(number) for number in re.findall(r"\b\d{2,3}\b", case.message)]
+        for side in dict.fromkeys((*named, fitting, *_SIDES)):
             if 0 < side <= _LARGEST_SIZE and math.prod(shape[:2]) * side**spatial <= _LARGEST_VOLUME:
-                yield specs.replaced(case.state, path, {**spec, "shape": [*shape[:2], *[side] * spatial]})
+                changed = case.state
+                for path in paths:
+                    spec = specs.at(case.state, path)
+                    changed = specs.replaced(
+                        changed, path, {**spec, "shape": [*shape[:2], *[side] * spatial]}
+                    )
+                yield changed
 
 
 def _wrong_volume(case: Case) -> Iterator[State]:
@@ -180,11 +191,15 @@ def _out_of_range(case: Case) -> Iterator[State]:
         for path, spec in case.suspects:
             if spec["dtype"] in ("int64", "int32") and spec["high"] > high:
                 yield specs.replaced(case.state, path, {**spec, "low": 0, "high": high})
-    match = re.search(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)", case.message)
+    match = re.search(
+        r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)|=(\d+)\) out of bounds \((\d+)\)",
+        case.message,
+    )
+    index, size = [int(group) for group in match.groups() if group is not None] if match else (0, 0)
     for path, spec in case.suspects if match else ():
         for axis in _axes(spec):
-            if match and spec["shape"][axis] == int(match[2]):
-                yield _resized(case.state, path, axis, abs(int(match[1])) + 1)
+            if spec["shape"][axis] == size:
+                yield _resized(case.state, path, axis, abs(index) + 1)
 
 
 _SMALL = (
@@ -234,6 +249,15 @@ def alike(case: Case) -> Iterator[State]:
         for other in case.tensors.values():
             if spec["shape"] != other["shape"]:
                 yield specs.replaced(case.state, path, {**spec, "shape": other["shape"]})
+
+
+def larger_batch(case: Case) -> Iterator[State]:
+    """Statistics and neighbours may need more rows than two."""
+    changed = case.state
+    for path, spec in case.tensors.items():
+        if spec["shape"][:1] == [names.BATCH] and math.prod(spec["shape"]) <= _LARGEST_VOLUME // names.WIDTH:
+            changed = _resized(changed, path, 0, names.WIDTH)
+    yield changed
 
 
 def same_rank(case: Case) -> Iterator[State]:

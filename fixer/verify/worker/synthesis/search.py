@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _REPAIRS_IN_A_ROW = 12
 _ATTEMPTS_IF_HOPELESS = 10
 _MOST_TRUSTED = 100
+_SHRINKING = 5
+"""How many repairs of what was too large come before everything else."""
 
 
 class _Node:
@@ -56,7 +58,8 @@ def _next(states: Iterator[State]) -> State | None:
 class Search:
     """Iterates over arguments that work; `last` is the failure that came furthest.
 
-    With a later `deadline` it goes on where it stopped.
+    It pauses after `patience` attempts in a row that failed as others did before (`known` may hold failures
+    of other searches). With a later `deadline` or after a pause it goes on where it stopped.
     """
 
     def __init__(
@@ -68,14 +71,11 @@ class Search:
         limit: int,
         trusted: Iterator[State],
         patience: int | None = None,
+        known: set[Any] | None = None,
     ) -> None:
-        """What is `trusted` comes before all else, even before what has failed is repaired.
-
-        After so many equal failures in a row (`patience`) the search stops once; the caller may go on.
-        """
-        self._patience = patience
-        self._equal = 0
-        self._previous: tuple[Any, ...] | None = None
+        """What is `trusted` comes before all else, even before what has failed is repaired."""
+        self.patience = patience
+        self._known: set[Any] = set() if known is None else known
         self.last: Failure | None = None
         self._run = run
         self._repair = repair
@@ -89,6 +89,7 @@ class Search:
 
     def __iter__(self) -> Iterator[Found]:
         """Yield what works, in the order in which it is found."""
+        stale = 0
         while self._queue and self._left > 0 and time.monotonic() < self.deadline:
             node = heapq.heappop(self._queue)[2]
             state = _next(node.states)
@@ -106,20 +107,22 @@ class Search:
                 yield Found(state, value)
                 continue
             self._note(failure)
+            if failure.is_out_of_time and time.monotonic() >= self.deadline:
+                # It was cut short for the others' sake: it comes first when the search goes on.
+                self._seen.discard(key)
+                self._push(_Node((), -_MOST_TRUSTED, iter([state])))
+                continue
+            stale = stale + 1 if failure.signature in self._known else 0
+            self._known.add(failure.signature)
             if failure.is_hopeless:
                 self._left = min(self._left, _ATTEMPTS_IF_HOPELESS)
+            repairs = iter(self._repair(failure, state))
+            if failure.is_too_large:
+                self._push(_Node(failure.progress, -_MOST_TRUSTED, itertools.islice(repairs, _SHRINKING)))
             cost = 0 if failure.progress > node.progress else node.cost
-            self._push(_Node(failure.progress, cost, iter(self._repair(failure, state))))
-            if self._is_stuck(failure):
-                self._patience = None
+            self._push(_Node(failure.progress, cost, repairs))
+            if self.patience is not None and stale >= self.patience:
                 return
-
-    def _is_stuck(self, failure: Failure) -> bool:
-        """Whether it has not mattered for long what was given."""
-        told = (*failure.progress, failure.text)
-        self._equal = self._equal + 1 if told == self._previous else 0
-        self._previous = told
-        return self._patience is not None and self._equal >= self._patience
 
     def _note(self, failure: Failure) -> None:
         """Keep the failure that came furthest, of equals the latest; time running out says nothing."""

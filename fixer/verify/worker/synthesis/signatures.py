@@ -56,6 +56,16 @@ def constructor_parameters(cls: type) -> list[inspect.Parameter]:
     return list(found.values())
 
 
+def home(cls: type, name: str) -> Callable[..., Any]:
+    """Return the constructor, of a class or its bases, that names a parameter."""
+    found = (
+        function
+        for _, function in constructors(cls)
+        if any(item.name == name for item in parameters_of(function))
+    )
+    return next(found, constructor(cls))
+
+
 def owner_of(function: Callable[..., Any]) -> type | None:
     """Return the class that a plain function was defined in, if its module holds it by that name."""
     plain = inspect.unwrap(function)

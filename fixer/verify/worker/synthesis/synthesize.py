@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import harvest, names, owners, probing, recipe, repair_arguments, source, specs, user
+from . import harvest, names, owners, probing, recipe, repair_arguments, source, specs, user, weights
 from .arguments import Context, without_absent
 from .case import Probe
 from .input_search import InputSearch, Outcome
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 600
 _PARAMETERS = 3_000_000
-_PARAMETERS_IF_NEEDED = 100_000_000
-_SHRINKING_ATTEMPTS = 16
+_PARAMETERS_IF_NEEDED = 200_000_000
+_SHRINKING_ATTEMPTS = 8
 _BEFORE_OWNERS = 0.65
 _SECONDS_BEFORE_OWNERS = 1.5
 """When to turn to larger models that hold the class; afterwards the search for itself goes on."""
@@ -35,8 +35,6 @@ _SECONDS_FOR_ARGUMENT = 0.4
 _SHARE_OF_ONE = 1 / 6
 """The part of the time left in which inputs are looked for before the class is built in another way."""
 _SECONDS_FOR_ONE = 0.25
-_EQUAL_FAILURES = 12
-"""How many different inputs may fail alike before the class is built in another way."""
 _KEPT = 0.4
 """The part of all time that is kept for going on with the first ones."""
 
@@ -191,6 +189,7 @@ class _ModuleSearch:
         self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
         self._search = self._new_search()
         self._begun: list[InputSearch] = []
+        self._failures: set[Any] = set()
         self._best = Outcome(None, None, None)
 
     def run(self) -> Recipe:
@@ -271,19 +270,27 @@ class _ModuleSearch:
             yield {**start, **named}
 
     def _construct(self, state: State) -> Attempt:
+        found = self._construct_once(state)
+        if self._draft.fetches and found.failure is not None and weights.fetches(found.failure):
+            self._draft = replace(self._draft, fetches=False)
+            return self._construct_once(state)
+        return found
+
+    def _construct_once(self, state: State) -> Attempt:
         candidate = self._with(state)
         maker = specs.Maker(0, scope=recipe.globals_of(self._cls))
 
         def run() -> Any:
             return recipe.build(self._cls, candidate, maker)
 
-        with probing.small_only(self._limit):
+        with probing.small_only(self._limit), weights.QuickValues():
             found = probing.attempt(run, self._deadline, "__init__", maker.tensors)
         if found.failure is None:
             return found
         if isinstance(found.failure.error, TooLargeError):
             self._too_large += 1
-            if self._too_large == _SHRINKING_ATTEMPTS:
+            has_sizes = next(repair_arguments.shrunk(state, self._plan), None) is not None
+            if self._too_large == _SHRINKING_ATTEMPTS or (self._limit == _PARAMETERS and not has_sizes):
                 raise found.failure.error
         if len(maker.made) < len(state):
             return Attempt(None, found.failure._replace(is_in_argument=True))
@@ -299,7 +306,7 @@ class _ModuleSearch:
         draft = self._with(state)
 
         def fresh() -> Any:
-            with probing.seeded(0):
+            with probing.seeded(0), weights.QuickValues():
                 return recipe.build(self._cls, draft)
 
         # Other ways to build the class must keep a chance.
@@ -307,8 +314,8 @@ class _ModuleSearch:
         share = 1.0 if self._configured is not None else _SHARE_OF_ONE
         deadline = min(self._deadline, now + max((self._deadline - now) * share, _SECONDS_FOR_ONE))
         probe = Probe(module, module.forward, self._plan.context)
-        patience = None if self._configured is not None else _EQUAL_FAILURES
-        return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline, patience=patience)
+        failures = None if self._configured is not None else self._failures
+        return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline, failures=failures)
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))

@@ -1,0 +1,126 @@
+"""What stands before a first call: options handed on, weights elsewhere, inputs that go together."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fixer.verify.worker.synthesis import Recipe, build, call, make_inputs, synthesize, weights
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
+
+
+class Core(nn.Module):
+    def __init__(self, *, depth, width=16, heads):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+        self.heads = heads
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x.view(x.shape[0], self.heads, -1)
+
+
+class HandsOn(nn.Module):
+    """What `Core` requires is nowhere in this signature."""
+
+    def __init__(self, width, **kwargs):
+        super().__init__()
+        self.core = Core(width=width, **kwargs)
+
+    def forward(self, x):
+        return self.core(x)
+
+
+class Fetched(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.fc.load_state_dict(torch.hub.load_state_dict_from_url("https://weights.invalid/fc.pth"))
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Pair(nn.Module):
+    """Two images that must stay alike while they grow."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+
+    def forward(self, x, y):
+        if x.shape != y.shape:
+            raise ValueError("both images need the same shape")
+        if min(x.shape[-2:]) < 131:
+            raise ValueError("expected at least 131x131")
+        return (self.conv(x) - self.conv(y)).square().mean()
+
+
+class Neighbours(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.fc(x)
+        if len(x) < 20:
+            raise RuntimeError("no")
+        return torch.cdist(x, x).topk(15).values
+
+
+class Stored(nn.Module):
+    """No input helps as long as the constructor was given nothing to call."""
+
+    def __init__(self, width, measure=None, size=4):
+        super().__init__()
+        self.fc = nn.Linear(width, width)
+        self.measure = measure
+        self.size = size
+
+    def forward(self, x, y=None, z=None):
+        return self.measure(self.fc(x))
+
+
+@pytest.mark.parametrize("cls", [HandsOn, Fetched, Pair, Neighbours, Stored])
+def test_a_model_is_built_called_and_replayed(cls):
+    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, budget=BUDGET).to_json())))
+    module = build(cls, found)
+    args, kwargs = make_inputs(found, 3)
+    output = call(module, args, kwargs)
+    output.sum().backward()
+    assert any(item.grad is not None for item in module.parameters())
+
+
+def test_weights_that_are_not_there_are_left_as_drawn_and_the_recipe_says_so():
+    found = synthesize(Fetched, {}, budget=BUDGET)
+    assert not found.fetches
+    assert "without the weights that it fetches" in found.describe()
+
+
+def test_loading_is_as_ever_beside_weights_that_are_not_there(tmp_path):
+    layer = nn.Linear(2, 2)
+    torch.save(layer.state_dict(), tmp_path / "fc.pt")
+    other = nn.Linear(2, 2)
+    before = torch.load
+    with weights.not_fetched(True):
+        assert not torch.load(tmp_path / "none.pt")["model"]
+        other.load_state_dict(torch.load(tmp_path / "fc.pt"))
+        with pytest.raises(RuntimeError, match="Missing key"):
+            other.load_state_dict({"bias": torch.zeros(2)})
+    assert torch.equal(other.weight, layer.weight)
+    assert torch.load is before
+
+
+@pytest.mark.parametrize("initialise", [nn.init.kaiming_uniform_, nn.init.normal_, nn.init.xavier_normal_])
+def test_large_weights_repeat_their_first_rows(initialise):
+    large, small = torch.empty(3000, 256), torch.zeros(30, 256)
+    with weights.QuickValues():
+        initialise(large)
+        initialise(small)
+    assert len(large.unique(dim=0)) == 256
+    assert len(small.unique(dim=0)) == 30
+    assert large.std().item() == pytest.approx(initialise(torch.empty(3000, 256)).std().item(), rel=0.2)
