@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import re
-import time
 from contextlib import suppress
 from typing import Callable, Iterator
 
 from . import overlay
+from .synthesis import clock
 
 Mentioning = Callable[[str], Iterator["tuple[str, str]"]]
 
@@ -58,9 +58,9 @@ def _texts(top: str) -> dict[str, bytes]:
 
 
 def _read(top: str) -> Iterator[tuple[str, bytes]]:
-    end = time.monotonic() + _MAX_SECONDS
+    end = clock.now() + _MAX_SECONDS
     for count, path in enumerate(_python_files(top)):
-        if count >= _MAX_FILES or time.monotonic() > end:
+        if count >= _MAX_FILES or clock.now() > end:
             return
         try:
             with open(path, "rb") as file:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
 
-from . import feature_maps, harvest, outputs, probing, recipe, repair_inputs, signatures, specs, user
+from . import clock, feature_maps, harvest, outputs, probing, recipe, repair_inputs, signatures, specs, user
 from .case import Probe
 from .probing import Attempt, Failure
 from .search import Search
@@ -193,7 +192,7 @@ class InputSearch:
             return value
 
         entry = getattr(self._probe.function, "__name__", "forward")
-        until = max(self._deadline, min(self._latest, time.monotonic() + _SECONDS_FOR_ONE_CALL))
+        until = max(self._deadline, min(self._latest, clock.now() + _SECONDS_FOR_ONE_CALL))
         return probing.attempt(run, until, entry, maker.tensors)
 
     def _judged(self, attempt: Attempt, state: State) -> Attempt:
@@ -205,7 +204,7 @@ class InputSearch:
             return attempt
         if self._weaker is None:
             self._weaker = replace(self._draft, inputs=self._arranged(state))
-            self._deadline = min(self._deadline, time.monotonic() + _SECONDS_FOR_BETTER)
+            self._deadline = min(self._deadline, clock.now() + _SECONDS_FOR_BETTER)
         return Attempt(None, Failure(UnsuitableError(objection), (), 10**9, {}))
 
 

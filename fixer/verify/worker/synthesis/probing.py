@@ -9,7 +9,6 @@ import random
 import re
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+
+from . import clock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -182,7 +183,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise `_OutOfTimeError` after some seconds, where the platform and the thread have a timer.
+    """Raise `_OutOfTimeError` after some seconds of work, where the platform and the thread have a timer.
 
     It is raised again until it arrives: Python drops what is raised in a callback of the garbage collector.
     """
@@ -193,13 +194,21 @@ def limited(seconds: float) -> Iterator[None]:
     def stop(_number: int, _frame: Any) -> None:
         raise _OutOfTimeError("it ran out of time")
 
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN)
+    seconds = max(seconds, 0.001)
+    timers = (
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
+        (signal.SIGALRM, signal.ITIMER_REAL, clock.waiting(seconds)),
+    )
+    previous = [(number, signal.signal(number, stop)) for number, _, _ in timers]
+    for _, timer, after in timers:
+        signal.setitimer(timer, after, _AGAIN)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        for _, timer, _ in timers:
+            signal.setitimer(timer, 0)
+        for number, handler in previous:
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -249,7 +258,7 @@ def attempt(
 
     handle = nn.modules.module.register_module_forward_pre_hook(count)
     try:
-        with quiet(), seeded(0), torch.enable_grad(), limited(deadline - time.monotonic()):
+        with quiet(), seeded(0), torch.enable_grad(), limited(deadline - clock.now()):
             return Attempt(function(), None)
     except (Exception, SystemExit, _OutOfTimeError) as error:
         return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls, tensors or {}))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -90,7 +91,7 @@ class Search:
     def __iter__(self) -> Iterator[Found]:
         """Yield what works, in the order in which it is found."""
         stale = 0
-        while self._queue and self._left > 0 and time.monotonic() < self.deadline:
+        while self._queue and self._left > 0 and clock.now() < self.deadline:
             node = heapq.heappop(self._queue)[2]
             state = _next(node.states)
             if state is None:
@@ -107,7 +108,7 @@ class Search:
                 yield Found(state, value)
                 continue
             self._note(failure)
-            if failure.is_out_of_time and time.monotonic() >= self.deadline:
+            if failure.is_out_of_time and clock.now() >= self.deadline:
                 # It was cut short for the others' sake: it comes first when the search goes on.
                 self._seen.discard(key)
                 self._push(_Node((), -_MOST_TRUSTED, iter([state])))

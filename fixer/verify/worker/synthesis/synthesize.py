@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import harvest, names, owners, probing, recipe, repair_arguments, source, specs, user, weights
+from . import clock, harvest, names, owners, probing, recipe, repair_arguments, source, specs, user, weights
 from .arguments import Context, without_absent
 from .case import Probe
 from .input_search import InputSearch, Outcome
@@ -47,7 +46,7 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     name and text of the files which call a name).
     Raises `HarnessError` with the last error in one sentence.
     """
-    deadline = time.monotonic() + budget
+    deadline = clock.now() + budget
     harness = dict(hints.get("harness") or {})
     others = [other for other in hints.get("module_classes") or [] if other is not cls]
     context = Context(source.Sources(hints, cls), others)
@@ -69,7 +68,7 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
 
 def _made(cls: type, context: Context, deadline: float) -> Spec | None:
     """Describe an instance of a class that is wanted as an argument, None if none could be made."""
-    until = time.monotonic() + min((deadline - time.monotonic()) / 4, _SECONDS_FOR_ARGUMENT)
+    until = clock.now() + min((deadline - clock.now()) / 4, _SECONDS_FOR_ARGUMENT)
     try:
         found = _ModuleSearch(cls, {}, context.deeper(), until).instance().construct
     except (HarnessError, TooLargeError):
@@ -80,7 +79,7 @@ def _made(cls: type, context: Context, deadline: float) -> Spec | None:
 def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
     """Take an instance out of a larger model that can be built and called."""
     for owner in owners.candidates(cls, context):
-        until = time.monotonic() + min((deadline - time.monotonic()) / 2, _SECONDS_FOR_OWNER)
+        until = clock.now() + min((deadline - clock.now()) / 2, _SECONDS_FOR_OWNER)
         try:
             whole = _ModuleSearch(owner, {}, context, until).run()
         except HarnessError:
@@ -122,7 +121,7 @@ def arguments_for(function: Callable[..., Any], hints: dict[str, Any], budget: f
 
     For a class that is no module: the recipe with which `build` makes an instance.
     """
-    deadline = time.monotonic() + budget
+    deadline = clock.now() + budget
     context = Context(source.Sources(hints, function), hints.get("module_classes"))
     if inspect.isclass(function):
         return _ModuleSearch(function, dict(hints.get("harness") or {}), context, deadline).instance()
@@ -181,7 +180,7 @@ class _ModuleSearch:
         self._harness = harness
         self._plan = Plan(cls, context)
         self._deadline = deadline
-        self._kept = (deadline - time.monotonic()) * _KEPT
+        self._kept = (deadline - clock.now()) * _KEPT
         self._limit = _PARAMETERS
         self._too_large = 0
         self._configured = user.configured_arguments(harness, self._plan.parameters)
@@ -229,7 +228,7 @@ class _ModuleSearch:
                 if found.failure.is_hopeless:
                     break
                 self._search.reject(state, found.failure)
-            if time.monotonic() > self._deadline - self._kept:
+            if clock.now() > self._deadline - self._kept:
                 break
         for unfinished in self._begun:
             found = unfinished.resume(self._deadline)
@@ -310,7 +309,7 @@ class _ModuleSearch:
                 return recipe.build(self._cls, draft)
 
         # Other ways to build the class must keep a chance.
-        now = time.monotonic()
+        now = clock.now()
         share = 1.0 if self._configured is not None else _SHARE_OF_ONE
         deadline = min(self._deadline, now + max((self._deadline - now) * share, _SECONDS_FOR_ONE))
         probe = Probe(module, module.forward, self._plan.context)
