@@ -34,6 +34,8 @@ class Probe:
         self._reads = delegate(function, context.sources)
         """What uses the inputs: another method where `forward` hands on all that it takes."""
         self.parameters = inputs.forward_parameters(self._reads)
+        self.numbers: list[int] = []
+        """The numbers that the owner was built with, its defaults included."""
         self.takes_any_name = any(
             item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(function)
         )

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
-from . import clock, feature_maps, harvest, outputs, probing, recipe, repair_inputs, signatures, specs, user
+from . import (
+    clock,
+    feature_maps,
+    harvest,
+    names,
+    outputs,
+    probing,
+    recipe,
+    repair_inputs,
+    signatures,
+    specs,
+    user,
+)
 from .case import Probe
 from .probing import Attempt, Failure
 from .search import Search
@@ -67,6 +79,7 @@ class InputSearch:
         self._latest = deadline if latest is None else latest
         self._known = known
         self._probe = probe
+        probe.numbers = _numbers(probe.owner, draft.construct)
         self._target = target
         self._fresh = fresh
         self._draft = draft
@@ -206,6 +219,16 @@ class InputSearch:
             self._weaker = replace(self._draft, inputs=self._arranged(state))
             self._deadline = min(self._deadline, clock.now() + _SECONDS_FOR_BETTER)
         return Attempt(None, Failure(UnsuitableError(objection), (), 10**9, {}))
+
+
+def _numbers(owner: Any, construct: Arguments | None) -> list[int]:
+    """Return the sizes that a module was built with, its constructor's defaults included, but no widths."""
+    given = {} if construct is None else {**dict(construct.args), **construct.kwargs}
+    values = {
+        item.name: given[item.name].get("value") if item.name in given else item.default
+        for item in signatures.constructor_parameters(type(owner))
+    }
+    return [value for name, value in values.items() if type(value) is int and not names.is_width(name)]
 
 
 def _differentiate(module: nn.Module, output: Any, inputs: list[torch.Tensor]) -> None:

@@ -62,11 +62,25 @@ _RANKS: tuple[tuple[str, int], ...] = (
 )
 
 
-# A shape in letters: ``expected x with shape [T, N, C, H, W]``.
-_LETTERS = re.compile(
-    r"(?:expect|must|should|shape|needs?).{0,60}?"
-    r"[\[(]((?:[A-Za-z]\w{0,8}(?:\*\w{1,8})?, ?)+[A-Za-z]\w{0,8})[\])]"
+# A shape in letters or words, with numbers where they matter: ``[T, N]``, ``['B', '3']``, ``BxHxW``.
+_AXIS = (
+    r"'?(?:[A-Za-z]\d?|\*|batch\w*|channels?|height|width|depth|seq\w*|len\w*|time\w*|frames?|nodes?|features?"
+    r"|\w+_(?:size|dim|len|length|channels|features|frames|nodes))'?"
 )
+_TEMPLATE = re.compile(
+    r"(?:[Ee]xpect|must|should|[Ss]hape|[Nn]eed|[Rr]equire).{0,80}?"
+    rf"(?:[\[(]({_AXIS}(?:, ?(?:{_AXIS}|'?\d+'?))+)[\])]|\b([A-Z](?:x[A-Z0-9]+)+)\b)"
+)
+
+
+def template(message: str) -> list[int | None]:
+    """Return a shape that a message spells out, None for the sizes that may be anything."""
+    match = _TEMPLATE.search(message)
+    if not match:
+        return []
+    entries = match[1].replace("'", "").split(",") if match[1] else match[2].split("x")
+    sizes = [int(entry) if entry.strip().isdigit() else None for entry in entries]
+    return sizes if len(sizes) <= _HIGHEST_RANK else []
 
 
 def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
@@ -239,9 +253,9 @@ def missing_key(failure: Failure) -> str | None:
 
 def ranks(message: str) -> list[int]:
     """Return the ranks that a message asks for."""
-    letters = _LETTERS.search(message)
-    if letters:
-        return [letters[1].count(",") + 1]
+    spelled = template(message)
+    if spelled:
+        return [len(spelled)]
     for pattern, extra in _RANKS:
         match = re.search(pattern, message)
         if match:
@@ -270,6 +284,23 @@ def rank_change(message: str) -> int:
         if match:
             return int(match[wanted]) - int(match[seen])
     return 0
+
+
+_POOLED = r"input size: \(\d+x([\dx]+)\)\. Calculated output size: \(\d+x([-\dx]+)\)"
+_POOLED_ENOUGH = 4
+
+
+def sides_and_kernel(message: str) -> list[tuple[int, int]]:
+    """Return each side with the least that it has to be, empty if the message names none."""
+    match = re.search(r"input size per channel: \(([\dx ]+)\)\. Kernel size: \(([\dx ]+)\)", message)
+    if match:
+        sides, kernel = ([int(side) for side in group.split("x")] for group in match.groups())
+        return list(zip(sides, kernel))
+    match = re.search(_POOLED, message)
+    if match:
+        sides, pooled = ([int(side) for side in group.split("x")] for group in match.groups())
+        return [(side, side if out > 0 else side * _POOLED_ENOUGH) for side, out in zip(sides, pooled)]
+    return []
 
 
 def wanted_volume(message: str) -> tuple[int, int] | None:

@@ -11,14 +11,11 @@ import torch
 from torch import nn
 
 from . import mismatch, names, shapes, specs
+from .repair_sides import LARGEST_SIZE, LARGEST_VOLUME, nearer, other_sides, sides_of_model, too_small
 
 if TYPE_CHECKING:
     from .case import Case
-    from .specs import Path, Spec, State
-
-_SIDES = (32, 64, 28, 8, 128, 224, 48, 96, 256, 299)
-_LARGEST_SIZE = 4096
-_LARGEST_VOLUME = 1_000_000
+    from .specs import Spec, State
 
 
 def expected_by_layer(case: Case) -> Iterator[State]:
@@ -51,6 +48,7 @@ def _wrong_rank(case: Case) -> Iterator[State]:
     change = mismatch.rank_change(case.message)
     if change:
         yield from _reranked_by(case, change)
+    yield from _as_template(case)
     for rank in wanted:
         yield _all_reranked(case, rank)
     for rank in wanted:
@@ -62,6 +60,16 @@ def _wrong_rank(case: Case) -> Iterator[State]:
     ):
         for other in (1, -1, 2):
             yield from _reranked_by(case, other)
+
+
+def _as_template(case: Case) -> Iterator[State]:
+    """The message spells the shape out: ``['B', '3', 'H', 'W']``."""
+    template = mismatch.template(case.message)
+    for path, spec in case.suspects if any(template) else ():
+        usual = spec["shape"] if len(spec["shape"]) == len(template) else shapes.plain(len(template))
+        shape = [size or given for size, given in zip(template, usual)]
+        if specs.is_floating(spec) and math.prod(shape) <= LARGEST_VOLUME:
+            yield specs.replaced(case.state, path, {**spec, "shape": shape})
 
 
 def _all_reranked(case: Case, rank: int, is_wanted: Callable[[Spec], bool] = specs.is_floating) -> State:
@@ -95,21 +103,22 @@ def _wrong_size(case: Case) -> Iterator[State]:
     for seen, wanted in pairs:
         for path, spec in case.suspects:
             axes = [
-                axis for axis in _axes(spec) if spec["shape"][axis] == seen and 0 < wanted <= _LARGEST_SIZE
+                axis for axis in _axes(spec) if spec["shape"][axis] == seen and 0 < wanted <= LARGEST_SIZE
             ]
             if len(axes) > 1:
                 everywhere = [wanted if size == seen else size for size in spec["shape"]]
                 yield specs.replaced(case.state, path, {**spec, "shape": everywhere})
-            yield from (_resized(case.state, path, axis, wanted) for axis in axes)
+            yield from (specs.resized(case.state, path, axis, wanted) for axis in axes)
     for seen, wanted in pairs:
         for path, spec in case.suspects:
             for axis in _axes(spec):
                 size = spec["shape"][axis]
                 for other in dict.fromkeys((size * wanted / max(seen, 1), size + wanted - seen)):
-                    if other == int(other) and 0 < other <= _LARGEST_SIZE:
-                        yield _resized(case.state, path, axis, int(other))
+                    if other == int(other) and 0 < other <= LARGEST_SIZE:
+                        yield specs.resized(case.state, path, axis, int(other))
         yield from _all_resized(case, wanted / max(seen, 1))
-        yield from _other_sides(case, wanted / max(seen, 1))
+        yield from other_sides(case, wanted / max(seen, 1))
+        yield from nearer(case, wanted / max(seen, 1))
 
 
 def _all_resized(case: Case, ratio: float) -> Iterator[State]:
@@ -118,7 +127,7 @@ def _all_resized(case: Case, ratio: float) -> Iterator[State]:
     for path, spec in case.suspects:
         axis = shapes.feature_axis(len(spec["shape"]))
         if specs.is_floating(spec) and spec["shape"]:
-            changed = _resized(changed, path, axis, max(round(spec["shape"][axis] * ratio), 1))
+            changed = specs.resized(changed, path, axis, max(round(spec["shape"][axis] * ratio), 1))
     yield changed
 
 
@@ -128,37 +137,6 @@ def _axes(spec: Spec) -> list[int]:
     return list(dict.fromkeys([shapes.feature_axis(rank), *range(rank - 1, 0, -1), 0])) if rank else []
 
 
-def _resized(state: State, path: Path, axis: int, size: int) -> State:
-    spec = specs.at(state, path)
-    shape = list(spec["shape"])
-    shape[axis] = size
-    return specs.replaced(state, path, {**spec, "shape": shape})
-
-
-def _other_sides(case: Case, ratio: float) -> Iterator[State]:
-    """Yield images (and signals) with other sides, first those whose area has the ratio that is asked for.
-
-    Images that are alike stay so.
-    """
-    groups: dict[tuple[int, ...], list[Path]] = {}
-    for path, spec in case.suspects:
-        if len(spec["shape"]) > 2:
-            groups.setdefault(tuple(spec["shape"]), []).append(path)
-    for shape, paths in groups.items():
-        spatial = len(shape) - 2
-        fitting = round(shape[-1] * ratio ** (1 / spatial))
-        named = [int(number) for number in re.findall(r"\b\d{2,3}\b", case.message)]
-        for side in dict.fromkeys((*named, fitting, *_SIDES)):
-            if 0 < side <= _LARGEST_SIZE and math.prod(shape[:2]) * side**spatial <= _LARGEST_VOLUME:
-                changed = case.state
-                for path in paths:
-                    spec = specs.at(case.state, path)
-                    changed = specs.replaced(
-                        changed, path, {**spec, "shape": [*shape[:2], *[side] * spatial]}
-                    )
-                yield changed
-
-
 def _wrong_volume(case: Case) -> Iterator[State]:
     """A ``view`` that does not fit: another size of some axis makes the product right."""
     volume = mismatch.wanted_volume(case.message)
@@ -166,7 +144,7 @@ def _wrong_volume(case: Case) -> Iterator[State]:
         return
     seen, wanted = volume
     if any(len(spec["shape"]) >= 4 for _, spec in case.suspects):
-        yield from _other_sides(case, wanted / max(seen, 1))
+        yield from other_sides(case, wanted / max(seen, 1))
     yield from same_rank(case)
     for path, spec in case.suspects:
         for axis in _axes(spec):
@@ -175,10 +153,10 @@ def _wrong_volume(case: Case) -> Iterator[State]:
             multiple = size * wanted // max(math.gcd(seen, wanted), 1)
             for other in dict.fromkeys((exact, multiple, wanted)):
                 if 0 < other <= 1024:
-                    yield _resized(case.state, path, axis, other)
-        if len(spec["shape"]) > 1 and wanted <= _LARGEST_SIZE:
+                    yield specs.resized(case.state, path, axis, other)
+        if len(spec["shape"]) > 1 and wanted <= LARGEST_SIZE:
             yield specs.replaced(case.state, path, {**spec, "shape": [spec["shape"][0], wanted]})
-    yield from _other_sides(case, wanted / max(seen, 1))
+    yield from other_sides(case, wanted / max(seen, 1))
 
 
 def _out_of_range(case: Case) -> Iterator[State]:
@@ -199,27 +177,7 @@ def _out_of_range(case: Case) -> Iterator[State]:
     for path, spec in case.suspects if match else ():
         for axis in _axes(spec):
             if spec["shape"][axis] == size:
-                yield _resized(case.state, path, axis, abs(index) + 1)
-
-
-_SMALL = (
-    r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)"
-    r"|non-zero size|maximum size for tensor|at least|non-empty|greater than|unfold|sizes must be non-empty"
-)
-
-
-def _too_small(case: Case) -> Iterator[State]:
-    """Not enough room for a kernel, a pool or a statistic."""
-    if not re.search(_SMALL, case.message, re.IGNORECASE):
-        return
-    for path, spec in case.suspects:
-        rank = len(spec["shape"])
-        for size in (16, 64, 256, 1024) if rank == 3 else ():
-            yield _resized(case.state, path, 2, size)
-            yield _resized(case.state, path, 1, size)
-        if rank == 2:
-            yield _resized(case.state, path, 1, 4 * spec["shape"][1])
-    yield from _other_sides(case, 4.0)
+                yield specs.resized(case.state, path, axis, abs(index) + 1)
 
 
 def _wrong_lengths(case: Case) -> Iterator[State]:
@@ -234,11 +192,12 @@ def _wrong_lengths(case: Case) -> Iterator[State]:
 
 STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _wrong_rank,
+    sides_of_model,
     _wrong_size,
     _wrong_volume,
     _out_of_range,
     _wrong_lengths,
-    _too_small,
+    too_small,
 )
 """The steps that a message calls for."""
 
@@ -255,8 +214,8 @@ def larger_batch(case: Case) -> Iterator[State]:
     """Statistics and neighbours may need more rows than two."""
     changed = case.state
     for path, spec in case.tensors.items():
-        if spec["shape"][:1] == [names.BATCH] and math.prod(spec["shape"]) <= _LARGEST_VOLUME // names.WIDTH:
-            changed = _resized(changed, path, 0, names.WIDTH)
+        if spec["shape"][:1] == [names.BATCH] and math.prod(spec["shape"]) <= LARGEST_VOLUME // names.WIDTH:
+            changed = specs.resized(changed, path, 0, names.WIDTH)
     yield changed
 
 
@@ -288,7 +247,7 @@ def known_sizes(case: Case) -> Iterator[State]:
     for path, spec in case.suspects:
         for size in list(sizes)[:12]:
             for axis in _axes(spec):
-                yield _resized(case.state, path, axis, size)
+                yield specs.resized(case.state, path, axis, size)
 
 
 def _shape(value: torch.Tensor) -> list[int]:

@@ -379,6 +379,14 @@ def _replaced(owner: Spec, path: Path, spec: Spec) -> Spec:
     return {**owner, "items": changed}
 
 
+def resized(state: State, path: Path, axis: int, size: int) -> State:
+    """Return the state with another size of one axis of a tensor."""
+    spec = at(state, path)
+    shape = list(spec["shape"])
+    shape[axis] = size
+    return replaced(state, path, {**spec, "shape": shape})
+
+
 def text_of(spec: Spec) -> str:
     """Write a spec as Python people would: ``float32[2, 8]``, ``[3, 3]``, ``Encoder(width=8)``."""
     kind = spec["kind"]

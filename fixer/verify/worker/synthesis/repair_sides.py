@@ -1,0 +1,118 @@
+"""Repairs of sides and lengths: what kernels, pools and flattened features need."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from . import mismatch, specs
+
+if TYPE_CHECKING:
+    from .case import Case
+    from .specs import Path, State
+
+LARGEST_SIZE = 4096
+LARGEST_VOLUME = 1_000_000
+_SIDES = (32, 64, 28, 8, 128, 224, 48, 96, 256, 299)
+_MOST_SIZES = 5
+_MOST_PAIRS = 14
+_LEAST_SIDE = 5
+
+
+def sides_of_model(case: Case) -> Iterator[State]:
+    """Sides that the model was built with: one for all (`image_size`), or two (`num_nodes`, `window`)."""
+    if not _DEPENDS_ON_SIDES.search(case.message):
+        return
+    kept = [*case.probe.numbers, *getattr(case.probe.owner, "__dict__", {}).values()]
+    sizes = list(dict.fromkeys(item for item in kept if type(item) is int and item >= _LEAST_SIDE))[
+        :_MOST_SIZES
+    ]
+    places = sorted(itertools.product(range(len(sizes)), repeat=2), key=lambda pair: (max(pair), -pair[0]))
+    pairs = [(sizes[high], sizes[wide]) for high, wide in places[:_MOST_PAIRS]]
+    for path, spec in case.suspects:
+        leading = spec["shape"][:-2]
+        if len(spec["shape"]) >= 3 and specs.is_floating(spec):
+            for pair in pairs:
+                if math.prod(leading) * math.prod(pair) <= LARGEST_VOLUME:
+                    yield specs.replaced(case.state, path, {**spec, "shape": [*leading, *pair]})
+
+
+_DEPENDS_ON_SIDES = re.compile(
+    r"mat1 and mat2|invalid for input of size|[Kk]ernel size|[Oo]utput size is too small"
+    r"|Padding size should be less"
+)
+
+
+def other_sides(case: Case, ratio: float) -> Iterator[State]:
+    """Yield images (and signals) with other sides, first those whose area has the ratio that is asked for.
+
+    Images that are alike stay so.
+    """
+    groups: dict[tuple[int, ...], list[Path]] = {}
+    for path, spec in case.suspects:
+        if len(spec["shape"]) > 2:
+            groups.setdefault(tuple(spec["shape"]), []).append(path)
+    for shape, paths in groups.items():
+        spatial = len(shape) - 2
+        fitting = round(shape[-1] * ratio ** (1 / spatial))
+        named = [int(number) for number in re.findall(r"\b\d{2,3}\b", case.message)]
+        for side in dict.fromkeys((*named, fitting, *_SIDES)):
+            if 0 < side <= LARGEST_SIZE and math.prod(shape[:2]) * side**spatial <= LARGEST_VOLUME:
+                changed = case.state
+                for path in paths:
+                    spec = specs.at(case.state, path)
+                    changed = specs.replaced(
+                        changed, path, {**spec, "shape": [*shape[:2], *[side] * spatial]}
+                    )
+                yield changed
+
+
+def nearer(case: Case, ratio: float) -> Iterator[State]:
+    """Bring one side nearer to what would give the size that is wanted: it may depend on it in any way."""
+    for path, spec in case.suspects:
+        shape = spec["shape"]
+        for axis in range(len(shape) - 1, 0, -1) if len(shape) > 2 else ():
+            size = round(shape[axis] * ratio)
+            if 0 < size <= LARGEST_SIZE and math.prod(shape) / shape[axis] * size <= LARGEST_VOLUME:
+                yield specs.resized(case.state, path, axis, size)
+
+
+_SMALL = (
+    r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)"
+    r"|non-zero size|maximum size for tensor|at least|non-empty|greater than|unfold|sizes must be non-empty"
+)
+
+
+def too_small(case: Case) -> Iterator[State]:
+    """Not enough room for a kernel, a pool or a statistic."""
+    if not re.search(_SMALL, case.message, re.IGNORECASE):
+        return
+    yield from _room_for_kernel(case)
+    for path, spec in case.suspects:
+        rank = len(spec["shape"])
+        for size in (16, 64, 256, 1024) if rank == 3 else ():
+            yield specs.resized(case.state, path, 2, size)
+            yield specs.resized(case.state, path, 1, size)
+        if rank == 2:
+            yield specs.resized(case.state, path, 1, 4 * spec["shape"][1])
+    yield from other_sides(case, 4.0)
+
+
+def _room_for_kernel(case: Case) -> Iterator[State]:
+    """Grow those sides alone that a kernel does not fit into, then each side alone: axes may be swapped."""
+    sides = mismatch.sides_and_kernel(case.message)
+    growth = [max(-(-kernel // max(side, 1)), 1) for side, kernel in sides]
+    for path, spec in case.suspects if sides else ():
+        shape = spec["shape"]
+        first = len(shape) - len(growth)
+        if first < 1:
+            continue
+        grown = [*shape[:first], *(size * factor for size, factor in zip(shape[first:], growth))]
+        alone = [{axis: shape[axis] * max(growth)} for axis in range(len(shape) - 1, first - 1, -1)]
+        for sizes in (dict(enumerate(grown)), *alone):
+            changed = [sizes.get(axis, size) for axis, size in enumerate(shape)]
+            if max(changed) <= LARGEST_SIZE and math.prod(changed) <= LARGEST_VOLUME:
+                yield specs.replaced(case.state, path, {**spec, "shape": changed})

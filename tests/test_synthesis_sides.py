@@ -1,0 +1,73 @@
+"""Sides and shapes that a model needs: those it was built with, those its messages name."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fixer.verify.worker.synthesis import Recipe, build, call, flatten_tensors, make_inputs, synthesize
+from fixer.verify.worker.synthesis.mismatch import template
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
+
+
+class Recordings(nn.Module):
+    """Takes exactly as many sensors and moments as it was built for."""
+
+    def __init__(self, window: int = 130, n_sensors: int = 9):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, (n_sensors, 1))
+        self.pool = nn.AvgPool2d((1, 11))
+        self.fc = nn.Linear(4 * (window // 11), 3)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.conv(x)).flatten(1))
+
+
+class SpellsItOut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(17 * 19, 3)
+
+    def forward(self, x):
+        if x.dim() != 4 or list(x.shape[1:]) != [1, 17, 19]:
+            raise ValueError(f"Expected shape: ['B', '1', '17', '19']. Actual shape: {list(x.shape)}")
+        return self.fc(x.flatten(1))
+
+
+class LongKernel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Conv2d(1, 4, (1, 61))
+        self.high = nn.Conv2d(4, 4, (1, 23))
+
+    def forward(self, x):
+        return self.high(self.wide(x).transpose(2, 3))
+
+
+@pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel])
+def test_sides_are_found(cls):
+    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
+    module = build(cls, found)
+    args, kwargs = make_inputs(found, 1)
+    outputs = flatten_tensors(call(module, args, kwargs))
+    assert torch.stack([output.sum() for _, output in outputs]).sum().requires_grad
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ("expected x with shape [T, N, C, H, W], but got torch.Size([2, 32])", [None] * 5),
+        ("Expected shape: ['B', '1', '32', '32'] Actual shape: [2, 1]", [None, 1, 32, 32]),
+        ("Invalid pred shape, we expect BxNxHxW. Got: torch.Size([2, 32])", [None] * 4),
+        ("Input size must have a shape of (*, 3, H, W). Got torch.Size([1])", [None, 3, None, None]),
+        ("input should be (batch, seq_len, features)", [None] * 3),
+        ("mode should be one of ['mean', 'sum']", []),
+        ("must be one of (int, float, bool)", []),
+        ("expects (input, target)", []),
+    ],
+)
+def test_shapes_in_letters_are_read(message, wanted):
+    assert template(message) == wanted
