@@ -69,6 +69,11 @@ class Verifier:
             self._process.stop()
             self._process = None
 
+    def start(self) -> None:
+        """Start the worker, which else starts with the first job; why it cannot, the jobs will say."""
+        with self._lock, contextlib.suppress(CannotStartError):
+            self._running()
+
     @property
     def at_once(self) -> int:
         """How many jobs it runs at the same time."""
