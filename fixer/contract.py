@@ -13,10 +13,13 @@ from typing import Any
 
 
 class Promise(str, Enum):
-    """The two kinds of contract (docs/verification.md)."""
+    """The kinds of contract (docs/verification.md)."""
 
     PRESERVES = "preserves"
     """Outputs, every gradient and K training steps equal the original's."""
+
+    KEEPS = "keeps"
+    """As `preserves`, of a change that a person made: equal up to rounding will do, and is said."""
 
     REPAIRS = "repairs"
     """The original shows the symptom at the finding's line; the result does not and passes the oracles."""
@@ -36,6 +39,8 @@ class Subject:
     """Name of a function (`train`, `Outer.method` without a class_name), or of a method of `class_name` that
     neither construction nor `forward` may reach. None with a class: construct it and call it. None without
     a class: run the file as `__main__`."""
+    was: tuple[Path, str] | None = None
+    """File and qualified name of the class before the change, if it has moved since."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,11 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def run(
-    folder: Path, code: str, texts: Mapping[str, str] | None = None, *siblings: str, root: Path | None = None
+    folder: Path,
+    code: str,
+    texts: Mapping[str, str | None] | None = None,
+    *siblings: str,
+    root: Path | None = None,
 ) -> Any:
     """Lay texts over a folder, run `code` in a fresh process, and return the `answer` that it computes."""
     script = f"""
@@ -37,7 +41,9 @@ path = lambda name: os.path.join({str(folder)!r}, name)
 {textwrap.dedent(code)}
 print(json.dumps(answer))
 """
-    laid = json.dumps({str(folder / name): textwrap.dedent(text) for name, text in (texts or {}).items()})
+    laid = json.dumps(
+        {str(folder / name): text and textwrap.dedent(text) for name, text in (texts or {}).items()}
+    )
     done = subprocess.run([sys.executable, "-B", "-c", script, laid], capture_output=True, text=True)
     assert not done.returncode, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -357,3 +363,49 @@ def runtime_subscripts(node: ast.AST) -> list[ast.Subscript]:
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         found += [node] if node.value.id in {"dict", "frozenset", "list", "set", "tuple", "type"} else []
     return found
+
+
+def test_a_file_can_be_missing_on_a_side(tmp_path: Path) -> None:
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/new.py": "x = 1", "added/__init__.py": "", "added/m.py": ""})
+    code = """
+    answer = []
+    for name in ("pkg", "pkg.new", "added.m"):
+        try:
+            __import__(name)
+            answer.append("found")
+        except ModuleNotFoundError as error:
+            answer.append(str(error))
+    answer.append(overlay.exists(path("pkg/new.py")))
+    """
+    absent = {"pkg/new.py": None, "added/__init__.py": None, "added/m.py": None}
+    found, new, added, there = run(tmp_path, code, absent)
+    assert found == "found"
+    assert "pkg.new" in new
+    assert "added.m" in added
+    assert there is False
+
+
+def test_a_module_can_have_been_a_package_and_a_package_a_module(tmp_path: Path) -> None:
+    write(tmp_path, {"one/__init__.py": "x = 'package'", "one/part.py": "", "two.py": "x = 'module'"})
+    texts = {
+        "one.py": "x = 'was a module'",
+        "one/__init__.py": None,
+        "one/part.py": None,
+        "two.py": None,
+        "two/__init__.py": "from .part import x",
+        "two/part.py": "x = 'was a package'",
+        "gone/deep/__init__.py": "",
+        "gone/deep/leaf.py": "x = 'was there'",
+    }
+    code = "import one, two, gone.deep.leaf; answer = [one.x, two.x, gone.deep.leaf.x]"
+    assert run(tmp_path, code, texts) == ["was a module", "was a package", "was there"]
+
+
+def test_a_package_that_has_only_just_become_one_is_a_namespace_before(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"pkg/__init__.py": "raise OSError", "pkg/net.py": "from .other import x", "pkg/other.py": ""},
+    )
+    texts = {"pkg/__init__.py": None, "pkg/other.py": "x = 3"}
+    assert run(tmp_path, "import pkg.net; answer = pkg.net.x", texts) == 3
+    assert run(tmp_path, "answer = overlay.load(path('pkg/net.py')).x", texts) == 3

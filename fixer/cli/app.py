@@ -9,7 +9,7 @@ import typer
 
 from fixer import __version__
 from fixer.cli.ending import ending
-from fixer.cli.options import ApplyOptions, Options, taking
+from fixer.cli.options import ApplyOptions, Options, VerifyOptions, taking
 
 app = typer.Typer(
     name="fixer",
@@ -67,20 +67,27 @@ def _apply(options: ApplyOptions) -> None:
         end.code = apply(options)
 
 
-def _verify(options: Options) -> None:
+def _verify(options: VerifyOptions) -> None:
     """Run every fix, say whether it is proven, and write nothing.
+
+    With --against, what you have changed by hand since a commit is run instead, class by class.
 
     Exit code: 0 all are proven, 1 not all, 2 error.
     """
     with ending(options.show_traceback) as end:
         from fixer.cli.run import verify
 
-        end.code = verify(options)
+        if options.against is None and not options.renamed:
+            end.code = verify(options)
+        else:
+            from fixer.cli.against import verify_against
+
+            end.code = verify_against(options)
 
 
 app.command("check")(taking(Options, _check))
 app.command("apply")(taking(ApplyOptions, _apply))
-app.command("verify")(taking(Options, _verify))
+app.command("verify")(taking(VerifyOptions, _verify))
 
 
 @app.command()

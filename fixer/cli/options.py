@@ -98,6 +98,26 @@ class ApplyOptions(Options):
     ] = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(Options):
+    """What `verify` is given beside."""
+
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GITREV",
+            help="Compare every nn.Module whose code has changed since this commit, instead of fixes.",
+            show_default=False,
+        ),
+    ] = None
+    renamed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW", help="With --against: this class was called OLD.", show_default=False
+        ),
+    ] = None
+
+
 GivenT = TypeVar("GivenT", bound=Options)
 
 

@@ -89,6 +89,22 @@ def gather(options: Options, show: Callable[[str], None], *, writing: bool = Fal
     return Work(config, catalogue, engine, {**context, **targets}, tuple(targets), tuple(errors), stdin)
 
 
+def gather_tree(options: Options, paths: Sequence[Path], show: Callable[[str], None]) -> Work:
+    """Read configuration and every file that questions may reach, and no rules."""
+    _require_working_folder()
+    _require_room(options.output_file)
+    try:
+        config = _configured(options, paths)
+    except ConfigError as error:
+        raise UserError(str(error)) from None
+    show("reading files")
+    found = _find(config, paths)
+    sources, unread = _read((*found.targets, *found.context))
+    errors = [FileError(error.path, error.message, error.row) for error in (*found.errors, *unread)]
+    targets = tuple(path for path in found.targets if path in sources)
+    return Work(config, (), Engine([], lambda *_: True), sources, targets, tuple(errors), None)
+
+
 def require_interpreter(options: Options, work: Work) -> None:
     """Refuse a `--python` that cannot be run at all, instead of calling every fix unverified for it."""
     if options.python is None:

@@ -30,7 +30,7 @@ def check(options: Options) -> int:
     work, plan = _surveyed(options, verify=asked)
     report = _report(work, plan.remaining, plan.errors)
     _publish(options, work, report)
-    _conclude(options, plan.errors, sentences.on_check(report, _scope(work, plan)))
+    conclude(options, plan.errors, sentences.on_check(report, _scope(work, plan)))
     return 2 if plan.errors else int(bool(plan.remaining))
 
 
@@ -41,7 +41,7 @@ def verify(options: Options) -> int:
     work, plan = _surveyed(options, verify=True)
     judged = [outcome for outcome in plan.remaining if _rewrites(outcome)]
     _publish(options, work, _report(work, judged, plan.errors))
-    _conclude(options, plan.errors, sentences.on_verify(judged, _scope(work, plan)))
+    conclude(options, plan.errors, sentences.on_verify(judged, _scope(work, plan)))
     proven = all(outcome.verification and outcome.verification.verdict.proven for outcome in judged)
     return 2 if plan.errors else int(not proven)
 
@@ -68,7 +68,7 @@ def apply(options: ApplyOptions) -> int:
     plan = replace(plan, errors=(*work.errors, *plan.errors))
     _tell(options, work, plan)
     sentence = sentences.on_apply(plan, _scope(work, plan), dry_run=options.dry_run)
-    _conclude(options, plan.errors, sentence)
+    conclude(options, plan.errors, sentence)
     return 2 if plan.errors else int(bool(plan.remaining))
 
 
@@ -83,10 +83,10 @@ def _tell(options: ApplyOptions, work: Work, plan: Plan) -> None:
     for_people = Format(work.config.output_format).for_people
     if options.dry_run and for_people:
         _aside(options, work, report)
-        _put(options, diff.render(plan, Path.cwd()))
+        put(options, diff.render(plan, Path.cwd()))
     elif work.stdin and not options.dry_run:
         _aside(options, work, report)
-        _put(options, plan.finals[work.stdin].data)
+        put(options, plan.finals[work.stdin].data)
     else:
         _publish(options, work, report)
 
@@ -121,7 +121,7 @@ def _publish(options: Options, work: Work, report: Report) -> None:
     """Put the report where it was asked for."""
     style = Format(work.config.output_format)
     if options.output_file:
-        _put(options, render(report, style))
+        put(options, render(report, style))
     else:
         emit(render(report, style, colour=colourful(sys.stdout), width=width_of(sys.stdout)))
 
@@ -142,7 +142,7 @@ def _scope(work: Work, plan: Plan) -> sentences.Scope:
     return sentences.Scope(len(work.engine.rules), plan.files - len(failed), len(plan.errors))
 
 
-def _put(options: Options, data: str | bytes) -> None:
+def put(options: Options, data: str | bytes) -> None:
     """Write the result to the file that was named, else to standard output."""
     if not options.output_file:
         emit(data)
@@ -155,7 +155,7 @@ def _put(options: Options, data: str | bytes) -> None:
         raise UserError(f"{options.output_file}: cannot be written ({error.strerror})") from None
 
 
-def _conclude(options: Options, errors: Sequence[FileError], sentence: str) -> None:
+def conclude(options: Options, errors: Sequence[FileError], sentence: str) -> None:
     """Say what went wrong, always, and what it comes to."""
     for error in errors:
         row = f":{error.row}" if error.row else ""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fixer.against import Compared
 from fixer.outcome import Outcome, Plan, Status
 from fixer.report.model import Report
 from fixer.rule import Applicability
@@ -73,6 +74,25 @@ def on_verify(outcomes: Sequence[Outcome], scope: Scope) -> str:
         return _closing(scope, _nothing("to verify", scope))
     counts = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
     return _closing(scope, f"Tried {_count(verdicts.total(), 'fix', 'fixes')}: {counts}.")
+
+
+def on_against(classes: Sequence[Compared], revision: str, files: int, errors: int) -> str:
+    """How many of the classes that changed by hand are as good as before; `files` of the paths differ."""
+    failed = (f"{_count(errors, 'error')}, see above.",) if errors else ()
+    if not classes:
+        nothing = f"Nothing changed since {revision}."
+        unused = f"{_count(files, 'file')} changed since {revision}; nothing that an nn.Module uses did."
+        return " ".join([unused if files else nothing, *failed])
+    verdicts = Counter(item.verification.verdict.value for item in classes if item.verification)
+    counts = [f"{number} {verdict}" for verdict, number in sorted(verdicts.items())]
+    others = Counter(item.status.value for item in classes if item.verification is None)
+    counts += [f"{number} {status}" for status, number in sorted(others.items())]
+    return " ".join(
+        [
+            f"{_count(len(classes), 'class', 'classes')} changed since {revision}: {', '.join(counts)}.",
+            *failed,
+        ]
+    )
 
 
 def _nothing(what: str, scope: Scope) -> str:

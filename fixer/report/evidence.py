@@ -9,7 +9,16 @@ from typing import Any
 from fixer.contract import Verdict, Verification
 
 
-def summary(verification: Verification) -> list[str]:
+def verification_data(verification: Verification) -> dict[str, Any]:
+    """A verdict as JSON."""
+    return {
+        "verdict": verification.verdict.value,
+        "reason": verification.reason,
+        "evidence": verification.evidence,
+    }
+
+
+def summary(verification: Verification, *, counterexample: bool = True) -> list[str]:
     """The verdict with its reason, then what it rests on; facts that the evidence lacks are left out."""
     verdict, evidence = verification.verdict, verification.evidence
     word = "verified" if verdict.proven else verdict.value
@@ -18,7 +27,9 @@ def summary(verification: Verification) -> list[str]:
         if verdict.proven
         else f"{word}: {verification.reason}"
     ]
-    facts = [*_proof(evidence)] if verdict.proven else [*_counterexample(evidence)]
+    facts = [*_proof(evidence)] if verdict.proven else []
+    if counterexample and not verdict.proven:
+        facts += _counterexample(evidence)
     if evidence.get("built") and verdict is not Verdict.UNVERIFIED:
         facts.append(f"ran {evidence['built']}")
     if facts:

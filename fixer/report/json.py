@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fixer.contract import Verification
 from fixer.outcome import Outcome
+from fixer.report.evidence import verification_data
 from fixer.report.model import Report, alternatives, place, remark
 from fixer.rule import Fix
 
@@ -32,7 +32,7 @@ def entry(outcome: Outcome) -> dict[str, Any]:
         "url": None,
         "status": outcome.status.value,
         "reason": remark(outcome),
-        "verification": outcome.verification and _verification(outcome.verification),
+        "verification": outcome.verification and verification_data(outcome.verification),
     }
 
 
@@ -50,11 +50,3 @@ def _fix(outcome: Outcome, fix: Fix) -> dict[str, Any]:
             }
         )
     return {"applicability": fix.applicability.value, "message": fix.message, "edits": edits}
-
-
-def _verification(verification: Verification) -> dict[str, Any]:
-    return {
-        "verdict": verification.verdict.value,
-        "reason": verification.reason,
-        "evidence": verification.evidence,
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from fixer.report.excerpt import Paint, excerpt, visible
 from fixer.report.model import Report, alternatives, place, remark
 from fixer.rule import Fix
 
-_VERDICT_STYLE = {
+VERDICT_STYLE = {
     Verdict.EQUIVALENT: "green",
     Verdict.REPAIRED: "green",
     Verdict.REFUTED: "bold red",
@@ -30,7 +30,9 @@ _NARROW = 20
 """Columns that a message must have beside what stands before it; with fewer it goes below."""
 
 
-class _Note(NamedTuple):
+class Note(NamedTuple):
+    """A remark below a finding."""
+
     label: str
     text: str
     style: str = "bold"
@@ -38,11 +40,16 @@ class _Note(NamedTuple):
 
 def render(report: Report, *, concise: bool, colour: bool, width: int | None) -> str:
     """One line or one block a finding; nothing where nothing was found."""
-    paint = _coloured if colour else _plain
+    paint = painter(colour)
     if concise:
         return "".join(f"{_line(report, outcome, paint)}\n" for outcome in report.outcomes)
     blocks = ("\n".join(_block(report, outcome, paint, width)) for outcome in report.outcomes)
     return "".join(f"{block}\n\n" for block in blocks)
+
+
+def painter(colour: bool) -> Paint:
+    """What gives text a style, where there is colour."""
+    return _coloured if colour else _plain
 
 
 def _plain(text: str, _: str) -> str:
@@ -89,37 +96,44 @@ def _block(report: Report, outcome: Outcome, paint: Paint, width: int | None) ->
     gutter = len(str(where.end_row + 1))
     if outcome.status is not Status.FIXED:
         yield from excerpt(outcome, where, gutter, paint, width)
-    for note in _notes(report, outcome):
+    yield from notes_of(_notes(report, outcome), gutter, report.base, paint, width)
+
+
+def notes_of(
+    notes: Iterable[Note], gutter: int, base: Path, paint: Paint, width: int | None
+) -> Iterator[str]:
+    """Remarks as lines that hang below each other."""
+    for note in notes:
         lead = f"{'':{gutter}} = "
         indent = " " * (len(lead) + len(note.label) + 2)
-        text = f"{lead}{note.label}: {visible(note.text).replace(f'{report.base}/', '')}"
+        text = f"{lead}{note.label}: {visible(note.text).replace(f'{base}/', '')}"
         lines = textwrap.wrap(text, width or 10**9, subsequent_indent=indent, break_on_hyphens=False)
         label = f"{paint('=', 'blue')} {paint(f'{note.label}:', note.style)}"
         yield lines[0].replace(f"= {note.label}:", label, 1)
         yield from lines[1:]
 
 
-def _notes(report: Report, outcome: Outcome) -> Iterator[_Note]:
+def _notes(report: Report, outcome: Outcome) -> Iterator[Note]:
     if outcome.finding.help:
-        yield _Note("help", outcome.finding.help, "bold cyan")
+        yield Note("help", outcome.finding.help, "bold cyan")
     if outcome.fix:
-        yield _Note("fix", _described(report, outcome, outcome.fix), "bold cyan")
+        yield Note("fix", _described(report, outcome, outcome.fix), "bold cyan")
     for fix in alternatives(outcome):
-        yield _Note("or", _described(report, outcome, fix), "bold cyan")
+        yield Note("or", _described(report, outcome, fix), "bold cyan")
     verification = outcome.verification
     if verification:
         unproven = outcome.status is Status.FIXED and not verification.verdict.proven
         verdict, *facts = summary(verification)
         word, _, rest = verdict.partition(": ")
         label = "WRITTEN UNPROVEN" if unproven and not report.dry_run else word
-        yield _Note(label, rest, _VERDICT_STYLE[verification.verdict])
+        yield Note(label, rest, VERDICT_STYLE[verification.verdict])
         for fact in facts:
-            yield _Note("evidence", fact)
+            yield Note("evidence", fact)
     elif outcome.status is Status.FIXED:
-        yield _Note("not verified", "`--verify=off`: nothing was run", "yellow")
+        yield Note("not verified", "`--verify=off`: nothing was run", "yellow")
     why = remark(outcome)
     if why:
-        yield _Note("left", why, "bold yellow")
+        yield Note("left", why, "bold yellow")
 
 
 def _described(report: Report, outcome: Outcome, fix: Fix) -> str:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from fixer.verify.client import Verifier
-from fixer.verify.job import Device, HarnessConfig, Job, VerifySettings
+from fixer.verify.job import Device, HarnessConfig, Job, Revision, VerifySettings
 
-__all__ = ["Device", "HarnessConfig", "Job", "Verifier", "VerifySettings"]
+__all__ = ["Device", "HarnessConfig", "Job", "Revision", "Verifier", "VerifySettings"]

@@ -19,7 +19,7 @@ from typing import IO, Any
 from fixer.contract import Verdict, Verification
 from fixer.source import SourceError
 from fixer.verify import interpreter
-from fixer.verify.job import Device, Job, VerifySettings
+from fixer.verify.job import Device, Job, Revision, VerifySettings
 from fixer.verify.request import encode
 from fixer.verify.worker.frames import Unpacker, pack
 
@@ -83,7 +83,7 @@ class Verifier:
         """Run the code before and after the fix; nothing that the target's code does raises here."""
         return self.verify_all([job])[0]
 
-    def verify_all(self, jobs: Sequence[Job]) -> list[Verification]:
+    def verify_all(self, jobs: Sequence[Job | Revision]) -> list[Verification]:
         """The verdicts on jobs that do not depend on each other, in their order; `at_once` run at a time."""
         verdicts: dict[int, Verification] = {}
         requests: dict[int, dict[str, Any]] = {}

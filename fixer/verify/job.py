@@ -15,7 +15,7 @@ from fixer.source import Source
 
 @dataclass(frozen=True)
 class Job:
-    """One fix to verify."""
+    """One fix to verify, written as edits."""
 
     contract: Contract
     sources: Mapping[Path, Source]
@@ -24,6 +24,23 @@ class Job:
     """Edits relative to `sources` that are taken as applied on both sides; often none."""
     after: EditSet
     """`before` and the edits of the fix."""
+
+
+Lines = list[int]
+"""First and last line, from 1, both included."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A change of some files, whoever made it: both texts of each are given."""
+
+    contract: Contract
+    texts: Mapping[Path, tuple[Source | None, Source | None]]
+    """What each file held before and holds after; None where it was not there, or no longer is."""
+    reach: tuple[Mapping[Path, list[list[Lines]]], Mapping[Path, list[list[Lines]]]]
+    """For each side and file, what has to run: of each list, some lines of one entry at least."""
+    names: tuple[str, str]
+    """What the two sides are called in words."""
 
 
 @dataclass(frozen=True)

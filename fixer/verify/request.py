@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fixer.contract import Contract, Projection, Region, Wiring
+from fixer.contract import Contract, Projection, Region, Subject, Wiring
 from fixer.edits import Edit, moved
 from fixer.source import Source
-from fixer.verify.job import Job, VerifySettings
-
-Lines = list[int]
-"""First and last line, from 1, both included."""
+from fixer.verify.job import Job, Lines, Revision, VerifySettings
 
 
 class _Side:
@@ -41,29 +38,19 @@ class _Side:
         return _lines(self.texts[region.path], *self.span(region))
 
 
-def encode(job: Job, settings: VerifySettings, root: Path) -> dict[str, Any]:
+def encode(job: Job | Revision, settings: VerifySettings, root: Path) -> dict[str, Any]:
     """Build the request for a job, all but its number."""
-    before, after = _Side(job, "before"), _Side(job, "after")
-    contract = job.contract
-    files = sorted({*job.sources, *_paths(contract)})
-    roots, siblings = import_roots(files, root, settings.roots)
+    request = _revision(job) if isinstance(job, Revision) else _fix(job)
+    contract = request["contract"]
+    contract["subjects"] = [_subject(item) for item in job.contract.subjects]
+    sides = request["overlay"].values()
+    files = {Path(name) for texts in sides for name in texts} | set(_paths(job.contract))
+    made = {Path(name) for texts in sides for name, text in texts.items() if text is not None}
+    roots, siblings = import_roots(sorted(files), root, settings.roots, made)
     return {
+        **request,
         "roots": roots,
         "siblings": siblings,
-        "overlay": {
-            "before": {_absolute(path): source.text for path, source in before.texts.items()},
-            "after": {_absolute(path): source.text for path, source in after.texts.items()},
-        },
-        "contract": {
-            "promise": contract.promise.value,
-            "symptom": contract.symptom,
-            "symptom_lines": _symptom_lines(contract.symptom_region, before, after),
-            "changed_lines": changed_lines(job),
-            "subjects": [{**asdict(item), "path": _absolute(item.path)} for item in contract.subjects],
-            "parameter": contract.parameter,
-            "projection": _projection(contract.projection),
-            "wiring": [_wiring(item, before, after) for item in contract.wiring],
-        },
         "steps": settings.steps,
         "seed": settings.seed,
         "seeds": settings.seeds,
@@ -73,6 +60,66 @@ def encode(job: Job, settings: VerifySettings, root: Path) -> dict[str, Any]:
         "device": settings.device.value,
         "harness": [asdict(harness) for harness in settings.harnesses],
     }
+
+
+def _fix(job: Job) -> dict[str, Any]:
+    """What is particular to a change that is written as edits."""
+    before, after = _Side(job, "before"), _Side(job, "after")
+    contract = job.contract
+    return {
+        "overlay": {
+            "before": {_absolute(path): source.text for path, source in before.texts.items()},
+            "after": {_absolute(path): source.text for path, source in after.texts.items()},
+        },
+        "names": {"before": "the original", "after": "the fixed code"},
+        "contract": {
+            "promise": contract.promise.value,
+            "symptom": contract.symptom,
+            "symptom_lines": _symptom_lines(contract.symptom_region, before, after),
+            "changed_lines": changed_lines(job),
+            "reach": None,
+            "parameter": contract.parameter,
+            "projection": _projection(contract.projection),
+            "wiring": [_wiring(item, before, after) for item in contract.wiring],
+        },
+    }
+
+
+def _revision(job: Revision) -> dict[str, Any]:
+    """What is particular to a change of whole files."""
+    sides = dict(zip(("before", "after"), range(2), strict=True))
+    reach = {
+        side: {_absolute(path): wanted for path, wanted in job.reach[place].items()}
+        for side, place in sides.items()
+    }
+    return {
+        "overlay": {
+            side: {_absolute(path): (held := texts[place]) and held.text for path, texts in job.texts.items()}
+            for side, place in sides.items()
+        },
+        "names": {side: job.names[place] for side, place in sides.items()},
+        "contract": {
+            "promise": job.contract.promise.value,
+            "symptom": None,
+            "symptom_lines": None,
+            "changed_lines": {
+                side: {
+                    path: _joined([span for entry in wanted for span in entry])
+                    for path, wanted in files.items()
+                }
+                for side, files in reach.items()
+            },
+            "reach": reach,
+            "parameter": None,
+            "projection": None,
+            "wiring": [],
+        },
+    }
+
+
+def _subject(subject: Subject) -> dict[str, Any]:
+    was = subject.was and [_absolute(subject.was[0]), subject.was[1]]
+    return {**asdict(subject), "path": _absolute(subject.path), "was": was}
 
 
 def changed_lines(job: Job) -> dict[str, dict[str, list[Lines]]]:
@@ -105,9 +152,11 @@ def _new_spans(
 
 
 def import_roots(
-    files: Iterable[Path], root: Path, extra: Iterable[Path] = ()
+    files: Iterable[Path], root: Path, extra: Iterable[Path] = (), made: Collection[Path] = ()
 ) -> tuple[list[str], list[str]]:
     """Folders that the files import from: those in front of the import path, and those behind it.
+
+    The files `made` count as there, whether or not they are on disk.
 
     The folder of a file inside a package comes last: scripts there may import their siblings, but modules
     there must not shadow the standard library.
@@ -116,7 +165,7 @@ def import_roots(
     behind: dict[str, None] = {}
     for file in files:
         folder = top = Path(_absolute(file)).parent
-        while (top / "__init__.py").is_file():
+        while (marker := top / "__init__.py") in made or marker.is_file():
             top = top.parent
         front[str(top)] = None
         if folder != top:
@@ -127,7 +176,10 @@ def import_roots(
 
 
 def _paths(contract: Contract) -> Iterator[Path]:
-    yield from (subject.path for subject in contract.subjects)
+    for subject in contract.subjects:
+        yield subject.path
+        if subject.was is not None:
+            yield subject.was[0]
     if contract.projection is not None:
         yield contract.projection.path
     for wiring in contract.wiring:

@@ -8,39 +8,56 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .observe import Entry
 
 
 MISSING = "nothing"
+_MOST_DIFFERENCES = 200
 
 
 class Comparison:
     """What comparing two records found."""
 
-    def __init__(self, difference: dict[str, Any] | None, counts: dict[str, Any]) -> None:
-        self.difference = difference
-        """The first difference as plain data, None if there is none."""
+    def __init__(self, differences: list[dict[str, Any]], counts: dict[str, Any]) -> None:
+        self.differences = differences
+        """The differences as plain data in the order of the record, the first few hundred of them."""
         self.counts = counts
         """How much was compared: tensors, numbers, checks, largest tolerated differences."""
 
+    @property
+    def difference(self) -> dict[str, Any] | None:
+        """The first difference, None if there is none."""
+        return self.differences[0] if self.differences else None
 
-def compare(before: list[Entry], after: list[Entry], tolerance: float | None = None) -> Comparison:
-    """Compare every entry of `before` with its counterpart; without a tolerance, bit for bit."""
+
+def compare(
+    before: list[Entry],
+    after: list[Entry],
+    tolerance: float | None = None,
+    least: Mapping[tuple[str, str], float] | None = None,
+) -> Comparison:
+    """Compare every entry of `before` with its counterpart; without a tolerance, bit for bit.
+
+    `least` is the size, for each `group`, that a tensor is taken to have where it is smaller.
+    """
     theirs: dict[tuple[str, str], Any] = {(check, detail): value for check, detail, value in after}
     mine = {(check, detail): value for check, detail, value in before}
     keys = list(mine) + [key for key in theirs if key not in mine]
     largest = [0.0, 0.0]
+    differences: list[dict[str, Any]] = []
     tensors = numbers = 0
     for key in keys:
         one, two = mine.get(key, MISSING), theirs.get(key, MISSING)
-        difference = _difference(one, two, tolerance, largest)
-        if difference is not None:
-            return Comparison({"check": key[0], "where": key[1], **difference}, {})
+        difference = _difference(one, two, tolerance, largest, (least or {}).get(group(*key), 0.0))
+        if difference is not None and len(differences) < _MOST_DIFFERENCES:
+            differences.append({"check": key[0], "where": key[1], **difference})
         if isinstance(one, Tensor):
             tensors += 1
             numbers += one.numel()
     return Comparison(
-        None,
+        differences,
         {
             "checks": list(dict.fromkeys(check for check, _ in keys)),
             "entries": len(keys),
@@ -52,23 +69,30 @@ def compare(before: list[Entry], after: list[Entry], tolerance: float | None = N
     )
 
 
+def group(check: str, detail: str) -> tuple[str, str]:
+    """What an entry shares with its neighbours: the gradients of one call, say."""
+    return check, detail.rpartition(" ")[0]
+
+
 def chosen(entries: list[Entry], checks: tuple[str, ...], details: tuple[str, ...]) -> list[Entry]:
     """The entries whose check and detail start with one of the words each."""
     return [entry for entry in entries if entry[0].startswith(checks) and entry[1].startswith(details)]
 
 
-def _difference(one: Any, two: Any, tolerance: float | None, largest: list[float]) -> dict[str, Any] | None:
+def _difference(
+    one: Any, two: Any, tolerance: float | None, largest: list[float], least: float
+) -> dict[str, Any] | None:
     if isinstance(one, dict) and isinstance(two, dict):
         return {"before": "works", "after": "fails"} if one["works"] and not two["works"] else None
     if isinstance(one, Tensor) and isinstance(two, Tensor):
-        return _tensor_difference(one, two, tolerance, largest)
+        return _tensor_difference(one, two, tolerance, largest, least)
     if isinstance(one, Tensor) or isinstance(two, Tensor) or one != two:
         return {"before": _shown(one), "after": _shown(two)}
     return None
 
 
 def _tensor_difference(
-    one: Tensor, two: Tensor, tolerance: float | None, largest: list[float]
+    one: Tensor, two: Tensor, tolerance: float | None, largest: list[float], least: float
 ) -> dict[str, Any] | None:
     if one.dtype != two.dtype or one.shape != two.shape:
         return {"before": _shown(one), "after": _shown(two)}
@@ -87,7 +111,7 @@ def _tensor_difference(
     max_abs, max_rel = float(gap.max()), float(relative.max())
     # Relative to the tensor's own scale: an entry near zero carries the rounding of its larger neighbours.
     finite = size[size.isfinite()]
-    scale = float(finite.max()) if finite.numel() else 0.0
+    scale = max(float(finite.max()) if finite.numel() else 0.0, least)
     if tolerance is not None and max_abs <= tolerance * max(scale, tolerance):
         largest[0], largest[1] = max(largest[0], max_abs), max(largest[1], max_abs / max(scale, tolerance))
         return None
@@ -100,6 +124,7 @@ def _tensor_difference(
         "of": one.numel(),
         "max_abs": max_abs,
         "max_rel": max_rel,
+        "of_size": max_abs / scale if scale else max_rel,
     }
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .frames import Message
+from .keeping import prove_keeps
 from .preserving import prove_preserves
 from .repairing import prove_repairs
 from .trial import Trial
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
 
     Prove = Callable[[Trial], "tuple[str, str]"]
 
+_PROOFS: dict[str, Prove] = {
+    "preserves": prove_preserves,
+    "repairs": prove_repairs,
+    "keeps": prove_keeps,
+}
+
 
 def conduct(job: Message, run_stage: RunStage) -> Message:
     """Verify one job; ``{"verdict", "reason", "evidence"}``."""
     started = time.monotonic()
     subjects = _subjects(job["contract"])
-    prove = prove_repairs if job["contract"]["promise"] == "repairs" else prove_preserves
+    prove = _PROOFS[job["contract"]["promise"]]
     reasons: list[str] = []
     evidence: Message = {}
     unbuilt: list[list[Target]] = []
@@ -80,7 +87,7 @@ def _subjects(contract: Message) -> list[list[Target]]:
     targets = []
     for key, indices in groups.items():
         path, name = key or own
-        subject = {"path": path, "class_name": name, "function": None}
+        subject = {"path": path, "class_name": name, "function": None, "was": None}
         targets.append(Target(subject, indices, stand_in=not key))
     return [targets]
 

@@ -33,8 +33,13 @@ from . import hosting, slicing
 class _State:
     """What this process imports from memory; a stage child installs it once."""
 
-    def __init__(self, texts: Mapping[str, str], roots: list[str]) -> None:
-        self.texts = {os.path.realpath(path): (path, text) for path, text in texts.items()}
+    def __init__(self, texts: Mapping[str, str | None], roots: list[str]) -> None:
+        real = {os.path.realpath(path): (path, text) for path, text in texts.items()}
+        self.texts = {name: (path, text) for name, (path, text) in real.items() if text is not None}
+        self.absent = real.keys() - self.texts.keys()
+        moving = [name for name in real if name in self.absent or not os.path.exists(name)]
+        self.moving = {os.path.splitext(part)[0] for name in moving for part in name.split(os.sep)}
+        """Parts of the names of files that only disk or only this side has: most imports need no more."""
         self.roots = roots
         self.loaded: dict[str, ModuleType] = {}
         self.slices: dict[str, tuple[bool | None, Collection[str]]] = {}
@@ -43,6 +48,11 @@ class _State:
     def knows(self, real: str) -> bool:
         """Whether the file is imported in our way rather than in Python's own."""
         return real in self.texts or real in self.slices or real in self.hosts
+
+    def moves(self, path: str) -> bool:
+        """Whether a file is there on disk and not on this side, or the other way round."""
+        real = os.path.realpath(path)
+        return real in self.absent or (real in self.texts and not os.path.exists(real))
 
 
 class _Imported:
@@ -73,43 +83,74 @@ def remember_modules() -> None:
     _imported = _Imported()
 
 
-def install(texts: Mapping[str, str], roots: list[str], siblings: list[str]) -> None:
-    """Lay `texts` (by path) over the tree; `roots` go before the import path and `siblings` behind it."""
+def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[str]) -> None:
+    """Lay `texts` (by path) over the tree; `roots` go before the import path and `siblings` behind it.
+
+    A text of None stands for a file that this side does not have, whatever lies on disk.
+    """
     global _state
     _state = _State(texts, roots)
     sys.dont_write_bytecode = True
     sys.path[:0] = [root for root in roots if root not in sys.path]
     sys.path += [folder for folder in siblings if folder not in sys.path]
-    sys.path_hooks.insert(
-        0,
-        FileFinder.path_hook(
-            (ExtensionFileLoader, EXTENSION_SUFFIXES),
-            (_Loader, SOURCE_SUFFIXES),
-            (SourcelessFileLoader, BYTECODE_SUFFIXES),
-        ),
-    )
+    sys.path_hooks.insert(0, _finder)
     sys.path_importer_cache.clear()
-    sys.meta_path += [_Unsaved(), _Above()]
+    sys.meta_path.append(_Above())
     for path, text in texts.items():
-        # No modification time: `linecache` then never looks at the file on disk.
-        linecache.cache[path] = (len(text), None, text.splitlines(True), path)
+        if text is not None:
+            # No modification time: `linecache` then never looks at the file on disk.
+            linecache.cache[path] = (len(text), None, text.splitlines(True), path)
 
 
-class _Unsaved(MetaPathFinder):
-    """Finds files that are laid over a tree that does not have them: a buffer, standard input."""
+def exists(path: str) -> bool:
+    """Whether this side has the file."""
+    real = os.path.realpath(path)
+    return real in _state.texts or (real not in _state.absent and os.path.isfile(path))
 
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,  # noqa: ARG002 - importlib passes it
-    ) -> ModuleSpec | None:
-        name = fullname.rpartition(".")[2] + ".py"
-        for folder in sys.path if path is None else path:
-            file = os.path.join(folder or os.curdir, name)
-            if os.path.realpath(file) in _state.texts and not os.path.exists(file):
-                return _spec(fullname, file)
+
+def _holds_texts(folder: str) -> bool:
+    """Whether any file below a folder, which need not be on disk, is laid over."""
+    inside = os.path.join(os.path.realpath(folder), "")
+    return any(real.startswith(inside) for real in _state.texts)
+
+
+def _finder(folder: str) -> FileFinder:
+    """The finder for one entry of an import path; as a path hook, it refuses what is no folder."""
+    if not os.path.isdir(folder or os.curdir) and not _holds_texts(folder):
+        raise ImportError("only folders are supported", path=folder)
+    return _Finder(
+        folder,
+        (ExtensionFileLoader, EXTENSION_SUFFIXES),
+        (_Loader, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
+
+
+class _Finder(FileFinder):
+    """Python's own finder, but for files that are in memory and not on disk, or the other way round."""
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        name = fullname.rpartition(".")[2]
+        if name not in _state.moving:
+            return super().find_spec(fullname, target)
+        base = os.path.join(self.path, name)
+        package, module = os.path.join(base, "__init__.py"), base + ".py"
+        if not (_state.moves(package) or _state.moves(module)):
+            return super().find_spec(fullname, target) or _namespace(fullname, base)
+        if exists(package):
+            return _spec(fullname, package, [base])
+        if exists(module):
+            return _spec(fullname, module)
+        return _namespace(fullname, base)
+
+
+def _namespace(name: str, folder: str) -> ModuleSpec | None:
+    """The portion of a namespace package that a folder without `__init__.py` is on this side."""
+    if not os.path.isdir(folder) and not _holds_texts(folder):
         return None
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [folder]
+    return spec
 
 
 class _Above(MetaPathFinder):
@@ -177,8 +218,12 @@ class _Loader(SourceFileLoader):
             raise
 
 
-def _spec(name: str, path: str) -> ModuleSpec:
-    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, path))
+def _spec(name: str, path: str, inside: list[str] | None = None) -> ModuleSpec:
+    """The spec of a file, a package if modules are looked for inside of folders."""
+    loader = _Loader(name, path)
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=loader, submodule_search_locations=inside
+    )
     assert spec is not None
     return spec
 
@@ -188,6 +233,8 @@ def source_text(path: str) -> str:
     real = os.path.realpath(path)
     if real in _state.texts:
         return _state.texts[real][1]
+    if real in _state.absent:
+        raise FileNotFoundError(f"{path} does not exist on this side")
     with open(real, "rb") as file:
         return importlib.util.decode_source(file.read())
 
@@ -257,7 +304,7 @@ def module_name(path: str) -> tuple[str, str, str]:
     folder, file_name = os.path.split(os.path.abspath(path))
     stem = os.path.splitext(file_name)[0]
     packages: list[str] = []
-    while os.path.isfile(os.path.join(folder, "__init__.py")):
+    while exists(os.path.join(folder, "__init__.py")):
         folder, package = os.path.split(folder)
         packages.insert(0, package)
     level = 0 if packages else _relative_level(path)

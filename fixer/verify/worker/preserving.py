@@ -16,22 +16,14 @@ def prove_preserves(trial: Trial) -> tuple[str, str]:
     if raised is not None:
         reference = "kept"
         before = trial.stage("before", before, ("trajectories",), reference=reference)
-    error = trial.blocking(before)
-    if error is not None:
-        kind = CannotBuild if error["phase"] == BUILDING else Unverified
-        raise kind(f"the original does not run: {told(error)}")
+    require_runs(trial, before)
     after = trial.stage("after", before, ("trajectories", "oracle"))
     trial.describe(before, after)
     require_same_errors(trial, before, after)
     comparison = trial.compare(before, after)
     if comparison.difference is not None:
         refute(trial, comparison.difference, before, reference)
-    _require_substance(trial, before, comparison)
-    trial.require_reached("before", before)
-    trial.require_reached("after", after)
-    trial.add_counts(comparison)
-    for error in before.facts["errors"]:
-        trial.note(f"both sides raise, so this was not compared: {told(error)}")
+    settle(trial, before, after, comparison)
     if trial.projection is not None:
         trial.require_constraint(before, after)
     how = "bit for bit" if trial.tolerance is None else f"within {INEXACT:g} of their size in float64"
@@ -42,6 +34,23 @@ def prove_preserves(trial: Trial) -> tuple[str, str]:
     return "repaired", f"the original raises {raised['type']}: {raised['message']}; without that {agree}"
 
 
+def require_runs(trial: Trial, before: Side) -> None:
+    """An original that does not run shows nothing."""
+    error = trial.blocking(before)
+    if error is not None:
+        kind = CannotBuild if error["phase"] == BUILDING else Unverified
+        raise kind(f"{trial.names['before']} does not run: {told(error)}")
+
+
+def settle(trial: Trial, before: Side, after: Side, comparison: Comparison) -> None:
+    """Two records agree: make sure that this says something about what was changed, and count it."""
+    _require_substance(trial, before, comparison)
+    trial.require_reached(("before", before), ("after", after))
+    trial.add_counts(comparison)
+    for error in before.facts["errors"]:
+        trial.note(f"both sides raise, so this was not compared: {told(error)}")
+
+
 def _raised_in_place(trial: Trial, before: Side) -> Message | None:
     """The error of an original that only fails because the projection changes what autograd has saved."""
     errors: list[Message] = before.facts["errors"]
@@ -50,31 +59,37 @@ def _raised_in_place(trial: Trial, before: Side) -> Message | None:
     return errors[0]
 
 
-def require_same_errors(trial: Trial, before: Side, after: Side, original: str = "the original") -> None:
+def require_same_errors(trial: Trial, before: Side, after: Side, original: str | None = None) -> None:
     """Refute a fix that raises where the original did not."""
+    original, new = original or trial.names["before"], trial.names["after"]
     for error in after.facts["errors"]:
         if error["phase"] in before.failed:
             continue
         ours = error["type"] in ("HarnessError", "WiringError") or error["phase"] == CHECKPOINT
         missing = trial.target.stand_in and error["phase"].startswith(TRAINING) and _is_lookup(error)
         if ours or missing:
-            raise Unverified(f"the fixed code: {told(error)}")
+            raise Unverified(f"{new}: {told(error)}")
         raise Refuted(
-            f"the fixed code raises where {original} does not: {told(error)}",
+            f"{new} raises where {original} does not: {told(error)}",
             {"check": error["phase"], "before": "no exception", "after": told(error)},
         )
 
 
 def refute(trial: Trial, difference: Message, before: Side, reference: str | None = None) -> None:
     """A difference counts only if the original agrees with itself in that check."""
+    require_repeatable(trial, difference, before, reference)
+    raise Refuted(shown(difference), difference)
+
+
+def require_repeatable(trial: Trial, difference: Message, before: Side, reference: str | None = None) -> None:
+    """The original has to agree with itself in the check of a difference."""
     again = trial.stage("before", before, ("trajectories",), reference=reference)
     check = (difference["check"],)
     if (
         compare(chosen(before.entries, check, ("",)), chosen(again.entries, check, ("",))).difference
         is not None
     ):
-        raise Unverified("two runs of the original differ, so nothing can be compared")
-    raise Refuted(shown(difference), difference)
+        raise Unverified(f"two runs of {trial.names['before']} differ, so nothing can be compared")
 
 
 def _require_substance(trial: Trial, before: Side, comparison: Comparison) -> None:

@@ -33,7 +33,7 @@ def _prove_running(trial: Trial) -> tuple[Side, Side, str, bool]:
     _require_fixed(trial, after)
     trial.describe(before, after)
     symptom = require_symptom(trial.contract, before, after)
-    trial.require_reached("after", after)
+    trial.require_reached(("after", after))
     if trial.projection is not None:
         _require_same_within(trial, before, after)
         return before, after, symptom, True
@@ -62,7 +62,7 @@ def _prove_raising(trial: Trial) -> tuple[Side, Side, str, bool]:
     before = trial.stage("before", after)
     trial.describe(before, after)
     symptom = require_symptom(contract, before, after)
-    trial.require_reached("after", after)
+    trial.require_reached(("after", after))
     if contract["parameter"] is not None:
         trial.evidence["postcondition"] = require_postcondition(before, after)
     if meant is not None:

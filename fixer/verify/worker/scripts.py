@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from . import synthesis
-from .observe import Recorder, buffers, parameters
+from .bench import LOSS_SEED
+from .observe import Recorder, buffers, parameters, projected_loss
 
 GLOBAL = "global variable"
 
@@ -150,6 +151,23 @@ def note_value(recorder: Recorder, check: str, value: Any) -> None:
         recorder.note(check, f"{name} training", module.training)
         for key, parameter in parameters(module):
             recorder.note(check, f"{name} gradient {key}", parameter.grad)
+
+
+def note_gradients(recorder: Recorder, check: str, returned: Any, held: Any) -> None:
+    """Note what a loss on everything that a function returned sends back to what it was given."""
+    loss = projected_loss(synthesis.flatten_tensors(returned), LOSS_SEED)
+    models = [module for _, module in _modules(held, "value")]
+    named = [pair for module in models for pair in parameters(module)] + synthesis.flatten_tensors(held)
+    leaves = [(name, tensor) for name, tensor in named if tensor.requires_grad]
+    if loss is None or not loss.requires_grad or not leaves:
+        recorder.note(check, "gradients", "none")
+        return
+    try:
+        found = torch.autograd.grad(loss, [leaf for _, leaf in leaves], retain_graph=True, allow_unused=True)
+    except RuntimeError as error:  # the function has used its graph up
+        recorder.note(check, "gradients", type(error).__name__)
+        return
+    recorder.note_all(check, "gradient of", [(name, grad) for (name, _), grad in zip(leaves, found)])
 
 
 def note_globals(recorder: Recorder, names: dict[str, Any]) -> None:

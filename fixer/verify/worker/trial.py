@@ -15,13 +15,13 @@ from .verdicts import Refuted, Side, Target, Unverified
 
 if TYPE_CHECKING:
     from .jobs import RunStage
+    from .tracing import Reach
 
 INEXACT = 1e-7
 """Relative tolerance for projections whose repetition may change the last bits, compared in float64."""
 TRAINING = "training under"
 CHECKPOINT = "choice of a checkpoint"
 BUILDING = "import and synthesis"
-_SIDES = {"before": "the original", "after": "the fixed code"}
 
 
 class Trial:
@@ -34,6 +34,8 @@ class Trial:
         self.projection: Message | None = job["contract"]["projection"]
         self.target = target
         self.evidence = evidence
+        self.names: dict[str, str] = job["names"]
+        """What the two sides are called in words."""
         self._job = job
         self._run_stage = run_stage
         self._name = name
@@ -46,25 +48,34 @@ class Trial:
         parts: tuple[str, ...] = (),
         *,
         reference: str | None = None,
+        wide: bool = False,
     ) -> Side:
-        """Record one side: with the recipe and the checkpoint of a side that is `known`, if there is one."""
+        """Record one side: with the recipe and the checkpoint of a side that is `known`, if there is one.
+
+        In float64 if it is `wide`; the checkpoint of a side that was not is of no use then.
+        """
         file = self._next_file()
+        shared = known is not None and known.wide == wide
         payload = {
-            **self._payload(known, file),
+            **self._payload(known, file, side),
             "side": side,
             "stand_in": self.target.stand_in,
             "wirings": self.target.wirings,
-            "settings": known.facts["settings"] if known else None,
+            "settings": known.facts["settings"] if known and shared else None,
             "parts": list(parts),
             "reference": reference,
+            "wide": wide,
         }
         answer = self._run_stage("record", side, payload)
-        return Side(_value(answer, f"{_SIDES[side]} could not be run"), file)
+        return Side(_value(answer, f"{self.names[side]} could not be run"), file, wide)
 
-    def _payload(self, known: Side | None, file: str) -> Message:
+    def _payload(self, known: Side | None, file: str, side: str) -> Message:
         recipe = known.facts["recipe"] if known else None
         target = self.target
-        return {"subject": target.subject, "hosted": target.hosted, "recipe": recipe, "file": file}
+        subject = target.subject
+        if side == "before" and subject["was"] is not None:
+            subject = {**subject, "path": subject["was"][0], "class_name": subject["was"][1]}
+        return {"subject": subject, "hosted": target.hosted, "recipe": recipe, "file": file}
 
     def _next_file(self) -> str:
         self._files += 1
@@ -97,18 +108,31 @@ class Trial:
         """None where both sides have to agree bit for bit."""
         return INEXACT if self.projection is not None and not self.projection["exact"] else None
 
-    def require_reached(self, side: str, ran: Side) -> None:
+    def require_reached(self, *ran: tuple[str, Side]) -> None:
         """A harness that never executes the changed lines proves nothing."""
+        unreached = [
+            [side, path, line]
+            for side, record in ran
+            for path in self.contract["changed_lines"][side]
+            for line in missed(self._required(side, path), record.executed(path))
+        ]
+        if unreached:
+            self.evidence["missed"] = unreached
+            side, path, line = unreached[0]
+            raise Unverified(f"the run of {self.names[side]} never reached {path}:{line}")
+
+    def _required(self, side: str, path: str) -> list[Reach]:
+        """What has to run in a changed file: what the contract says, or what the edits touch."""
+        if self.contract["reach"] is not None:
+            wanted: list[Reach] = self.contract["reach"][side][path]
+            return wanted
         texts = self._job["overlay"]
         other = texts["after" if side == "before" else "before"]
-        for path, ranges in self.contract["changed_lines"][side].items():
-            here = [w["lines"][side] for w in self.contract["wiring"] if w["path"] == path]
-            replayed = [lines for lines in here if lines]
-            method = self.projection["method"] if self.projection is not None else None
-            wanted = required(texts[side][path], ranges, other[path], replayed, method)
-            left = missed(wanted, ran.executed(path))
-            if left:
-                raise Unverified(f"the run of {_SIDES[side]} never reached {path}:{left[0]}")
+        here = [w["lines"][side] for w in self.contract["wiring"] if w["path"] == path]
+        replayed = [lines for lines in here if lines]
+        method = self.projection["method"] if self.projection is not None else None
+        ranges = self.contract["changed_lines"][side][path]
+        return required(texts[side][path], ranges, other[path], replayed, method)
 
     def require_constraint(self, before: Side, after: Side) -> None:
         """Parameters after every step must be what the author's own statements make of the raw update."""
@@ -120,7 +144,7 @@ class Trial:
             raise Unverified("no optimizer step was taken, so the constraint was not tried")
         file = self._next_file()
         payload = {
-            **self._payload(before, file),
+            **self._payload(before, file, "before"),
             "updates": after.facts["updates"],
             "checkpoint": settings["checkpoint"],
         }

@@ -39,8 +39,10 @@ class Refuted(Exception):  # noqa: N818 - an outcome, not an error
 class Side:
     """What one stage answered, with the record it wrote."""
 
-    def __init__(self, facts: Message, file: str) -> None:
+    def __init__(self, facts: Message, file: str, wide: bool = False) -> None:
         self.facts = facts
+        self.wide = wide
+        """Whether it was run in float64 for the sake of a comparison up to rounding."""
         saved = torch.load(file, weights_only=True)
         self.entries: list[Entry] = unpacked(saved["entries"])
         self.rejected: list[Tensor | None] = saved["rejected"]
