@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from torch import nn
 
 from fixer.contract import Verdict
 from fixer.verify import HarnessConfig
+from fixer.verify.worker import records
 from fixer.verify.worker.compare import compare
 from fixer.verify.worker.constraint import Constraint
-from fixer.verify.worker.observe import Recorder, digest, packed, shared_names, unpacked
+from fixer.verify.worker.observe import Recorder, buffers, digest, parameters, shared_names
 from fixer.verify.worker.reference import Reference
 from fixer.verify.worker.tracing import Tracer, missed, required
 from fixer.verify.worker.wiring import Region, WiringError
@@ -71,10 +73,13 @@ def entries(**values: Any) -> list[tuple[str, str, Any]]:
     recorder = Recorder()
     for name, value in values.items():
         recorder.note("check", name, value)
-    return unpacked(packed(recorder.entries))
+    with tempfile.NamedTemporaryFile() as file:
+        records.write(file.name, recorder.entries)
+        found: list[Any] = records.read(file.name)
+    return found
 
 
-def test_packing_keeps_every_tensor() -> None:
+def test_a_file_keeps_every_tensor() -> None:
     kept = entries(a=torch.arange(6).view(2, 3), b=[1, "x"], c=torch.tensor(0.5), d=None, e=torch.empty(0, 2))
     assert [name for _, name, _ in kept] == ["a", "b", "c", "d", "e"]
     assert torch.equal(kept[0][2], torch.arange(6).view(2, 3))
@@ -288,3 +293,41 @@ def test_calls_of_the_method_that_the_fix_is_about_need_no_run() -> None:
     code = "def fit(model):\n    for m in model:\n        m.project()\n    model.project()\n    step()\n"
     assert required(code, [[2, 4]], code, method="project") == []
     assert required(code, [[4, 5]], code, method="project") == [[(5, 5)]]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 17])
+def test_tensors_of_every_kind_come_back_from_a_file(tmp_path: Path, size: int) -> None:
+    kinds = (torch.bool, torch.uint8, torch.int64, torch.bfloat16, torch.float64, torch.complex64)
+    file = str(tmp_path / "record")
+    before = {str(kind): torch.arange(size).to(kind) for kind in kinds}
+    before["turned"] = torch.arange(6.0).view(2, 3).t()
+    records.write(file, before)
+    after = records.read(file)
+    assert list(after) == list(before)
+    for name, tensor in before.items():
+        assert after[name].dtype == tensor.dtype
+        assert torch.equal(after[name], tensor)
+
+
+def test_a_record_that_is_no_plain_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="cannot hold a object"):
+        records.write(str(tmp_path / "record"), [object()])
+
+
+def test_names_come_as_torch_itself_gives_them() -> None:
+    shared = nn.Linear(2, 3)
+    norm = nn.BatchNorm1d(3)
+    net = nn.Sequential(shared, nn.Sequential(norm, shared), nn.TransformerEncoderLayer(4, 2))
+    net.register_parameter("missing", None)
+    net.alias = shared.weight
+    for ours, theirs in ((parameters(net), net.named_parameters), (buffers(net), net.named_buffers)):
+        wanted = list(theirs(remove_duplicate=False))
+        assert [name for name, _ in ours] == [name for name, _ in wanted]
+        assert all(one is two for (_, one), (_, two) in zip(ours, wanted, strict=True))
+
+
+def test_a_module_inside_of_itself_is_an_error() -> None:
+    net = nn.Module()
+    net.inner = net
+    with pytest.raises(RecursionError):
+        parameters(net)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from . import synthesis
 from .observe import projected_loss, reseed, without_tensors
 from .reference import Reference
+from .untraced import Untraced
 
 if TYPE_CHECKING:
     from .observe import Named
@@ -100,12 +101,18 @@ class Bench:
                 returned = synthesis.call(module, args, kwargs)
             finally:
                 self.reference.returned()
-        outputs = synthesis.flatten_tensors(returned)
-        return Run(flattened(inputs), outputs, without_tensors(returned), projected_loss(outputs, LOSS_SEED))
+        with Untraced():
+            outputs = synthesis.flatten_tensors(returned)
+            loss = projected_loss(outputs, LOSS_SEED)
+            return Run(flattened(inputs), outputs, without_tensors(returned), loss)
 
     def call(self, module: nn.Module, seed: int, dtype: torch.dtype | None = None) -> Run:
         """Call the model on the inputs that belong to `seed`."""
-        return self.run(module, self.inputs(seed, dtype), seed)
+        if not self.recipe.draws_only:
+            return self.run(module, self.inputs(seed, dtype), seed)
+        with Untraced():
+            inputs = self.inputs(seed, dtype)
+        return self.run(module, inputs, seed)
 
 
 def flattened(inputs: tuple[Any, Any]) -> Named:

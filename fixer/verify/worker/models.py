@@ -8,19 +8,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from .bench import Bench, gradients
+from . import records
+from .bench import Bench, Run, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
 from .observe import Recorder, buffers, drawn, error_facts, note_structure, parameters, small
 from .oracles import directional
 from .training import Training
+from .untraced import Untraced
 from .watch import rejected_value
+
+if TYPE_CHECKING:
+    from .observe import Named
 
 _MODES = ("eval", "train")
 _SLOW = 0.15
@@ -140,33 +145,40 @@ class ModelRecord:
 
     def _forward(self, check: str, module: nn.Module, mode: str, times: int = 2) -> None:
         """Call the model, send a loss back, and note everything that is left behind; then once more."""
-        note, note_all = self._recorder.note, self._recorder.note_all
         module.train(mode == "train")
         for turn in range(times):
-            label = f"call {turn + 1}"
             module.zero_grad(set_to_none=True)
             run = self._bench.call(module, turn)
-            note(check, f"{label} random numbers drawn", drawn())
-            note(check, f"{label} outputs", [name for name, _ in run.outputs])
-            note_all(check, f"{label} output", run.outputs)
-            note(check, f"{label} output beside tensors", run.rest)
-            note(check, f"{label} outputs with a graph", [t.requires_grad for _, t in run.outputs])
-            note(check, f"{label} loss", run.loss)
-            if any(bool(torch.isfinite(t).all()) for _, t in run.outputs):
-                self._facts["finite"] = True
+            with Untraced():
+                self._note_outputs(check, f"call {turn + 1}", run)
             if run.trainable:
                 run.backward()
                 self._facts["trainable"] = True
-            note_all(check, f"{label} gradient of", gradients(parameters(module)))
-            note_all(check, f"{label} gradient of input", gradients(run.inputs))
-            note_all(check, f"{label} afterwards input", run.inputs)
-            held = parameters(module) if turn == times - 1 else small(parameters(module))
-            note_all(check, f"{label} afterwards", held + buffers(module))
-            note(check, f"{label} modes afterwards", [m.training for m in module.modules()])
-            self._note_reach(module, run.inputs)
+            with Untraced():
+                self._note_left(check, f"call {turn + 1}", module, run, last=turn == times - 1)
 
-    def _note_reach(self, module: nn.Module, inputs: Any) -> None:
-        named = gradients(parameters(module)) + [(f"input {n}", g) for n, g in gradients(inputs)]
+    def _note_outputs(self, check: str, label: str, run: Run) -> None:
+        note = self._recorder.note
+        note(check, f"{label} random numbers drawn", drawn())
+        note(check, f"{label} outputs", [name for name, _ in run.outputs])
+        self._recorder.note_all(check, f"{label} output", run.outputs)
+        note(check, f"{label} output beside tensors", run.rest)
+        note(check, f"{label} outputs with a graph", [t.requires_grad for _, t in run.outputs])
+        note(check, f"{label} loss", run.loss)
+        if any(bool(torch.isfinite(t).all()) for _, t in run.outputs):
+            self._facts["finite"] = True
+
+    def _note_left(self, check: str, label: str, module: nn.Module, run: Run, *, last: bool) -> None:
+        note_all, named = self._recorder.note_all, parameters(module)
+        note_all(check, f"{label} gradient of", gradients(named))
+        note_all(check, f"{label} gradient of input", gradients(run.inputs))
+        note_all(check, f"{label} afterwards input", run.inputs)
+        note_all(check, f"{label} afterwards", (named if last else small(named)) + buffers(module))
+        self._recorder.note(check, f"{label} modes afterwards", [m.training for m in module.modules()])
+        self._note_reach(named, run.inputs)
+
+    def _note_reach(self, held: Named, inputs: Named) -> None:
+        named = gradients(held) + [(f"input {n}", g) for n, g in gradients(inputs)]
         reached = {name for name, grad in named if grad is not None and bool((grad != 0).any())}
         known = set(self._facts["reached"]) | reached
         missing = (set(self._facts["unreached"]) | {name for name, _ in named}) - known
@@ -205,8 +217,8 @@ class ModelRecord:
                 drawn = redrawn(module, seed + 17, binding)
                 saved["inside"] = inside(self._bench.build(), drawn, self._constrained, author)
         saved["state"] = redrawn(module, seed + 17, binding)
-        path = f"checkpoint-{self._payload['side']}.pt"
-        torch.save(saved, path)
+        path = f"checkpoint-{self._payload['side']}"
+        records.write(path, saved)
         self._settings.update(
             checkpoint=path,
             constrained=sorted(binding.scales),
@@ -216,7 +228,7 @@ class ModelRecord:
 
     def _checkpoint(self, values: str) -> dict[str, Tensor]:
         if not self._saved:
-            self._saved = torch.load(self._settings["checkpoint"], weights_only=True)
+            self._saved = records.read(self._settings["checkpoint"])
         found: dict[str, Tensor] = self._saved[values]
         return found
 

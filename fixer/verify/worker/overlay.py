@@ -11,6 +11,7 @@ import importlib.util
 import itertools
 import linecache
 import os
+import re
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import (
@@ -27,7 +28,8 @@ from importlib.machinery import (
 from types import CodeType, ModuleType
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
-from . import hosting, slicing
+from . import slicing
+from .untraced import Untraced
 
 
 class _State:
@@ -73,14 +75,24 @@ class _Imported:
         yield from self._names.get(file_name, ())
 
 
+_RELATIVE = re.compile(r"\bfrom[\s\\]*\.")
 _state = _State({}, [])
 _imported = _Imported()
+_ready = False
 
 
-def remember_modules() -> None:
-    """Take stock of what is imported, in the process that all others are forked from."""
-    global _imported
+def prepare() -> None:
+    """Put our loader in front of Python's own, in the process that all others are forked from.
+
+    In a fork this would copy every page that Python's knowledge of the import path lies on.
+    """
+    global _imported, _ready
     _imported = _Imported()
+    sys.path_hooks.insert(0, _finder)
+    sys.path_importer_cache.clear()
+    sys.meta_path.append(_Above())
+    PathFinder.find_spec("_fixer_nowhere")  # each folder of the path is listed for it
+    _ready = True
 
 
 def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[str]) -> None:
@@ -89,13 +101,12 @@ def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[st
     A text of None stands for a file that this side does not have, whatever lies on disk.
     """
     global _state
+    if not _ready:
+        prepare()
     _state = _State(texts, roots)
     sys.dont_write_bytecode = True
     sys.path[:0] = [root for root in roots if root not in sys.path]
     sys.path += [folder for folder in siblings if folder not in sys.path]
-    sys.path_hooks.insert(0, _finder)
-    sys.path_importer_cache.clear()
-    sys.meta_path.append(_Above())
     for path, text in texts.items():
         if text is not None:
             # No modification time: `linecache` then never looks at the file on disk.
@@ -191,13 +202,14 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType | None:
         if not _state.knows(self._real):
             return super().get_code(fullname)
-        tree = ast.parse(source_text(self.path))
-        sliced, wanted = _state.slices.get(self._real, (None, ()))
-        if sliced or (sliced is None and slicing.runs_a_script(tree)):
-            tree = slicing.definitions(tree, wanted)
-        if self._real in _state.hosts:
-            tree = hosting.hosted(tree, *_state.hosts[self._real])
-        return compile(tree, self.path, "exec", dont_inherit=True)
+        with Untraced():
+            tree = ast.parse(source_text(self.path))
+            sliced, wanted = _state.slices.get(self._real, (None, ()))
+            if sliced or (sliced is None and slicing.runs_a_script(tree)):
+                tree = slicing.definitions(tree, wanted)
+            if self._real in _state.hosts:
+                tree = _hosting().hosted(tree, *_state.hosts[self._real])
+            return compile(tree, self.path, "exec", dont_inherit=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002 - importlib passes it
         # One file is one module, whatever name it is imported by: else its classes would exist twice.
@@ -210,12 +222,19 @@ class _Loader(SourceFileLoader):
         if _state.knows(self._real):
             _state.loaded[self._real] = module
         if self._real in _state.hosts:
-            vars(module)[hosting.LEFT_OUT] = hosting.left_out
+            vars(module)[_hosting().LEFT_OUT] = _hosting().left_out
         try:
             super().exec_module(module)
         except BaseException:
             _state.loaded.pop(self._real, None)
             raise
+
+
+def _hosting() -> Any:
+    """It needs torch, which the refusal to work without torch must not."""
+    from . import hosting
+
+    return hosting
 
 
 def _spec(name: str, path: str, inside: list[str] | None = None) -> ModuleSpec:
@@ -323,7 +342,10 @@ def module_name(path: str) -> tuple[str, str, str]:
 
 def _relative_level(path: str) -> int:
     """How many packages a file goes up in its relative imports."""
-    tree = ast.parse(source_text(path))
+    text = source_text(path)
+    if not _RELATIVE.search(text):
+        return 0
+    tree = ast.parse(text)
     return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import hosting, overlay, synthesis
+from . import hosting, overlay, records, synthesis
 from .bench import Bench
 from .checkpoint import load_checkpoint
 from .constraint import CONSTRAINT, Constrained, author_constraint, held
 from .frames import Message
 from .hints import hints_for, resolve, with_models
 from .models import ModelRecord
-from .observe import Recorder, error_facts, packed, parameters, reseed, unpacked, without_tensors
+from .observe import Recorder, error_facts, parameters, reseed, without_tensors
 from .reference import Reference
 from .scripts import Loop, cut_short, note_globals, note_gradients, note_value
 from .surroundings import quick_and_harmless, stand_in_for_missing
@@ -71,11 +71,11 @@ def record(job: Message, payload: Message) -> Message:
     facts["watched"] = [{name: value for name, value in one.items() if name != "value"} for one in seen]
     facts["bumped"] = sorted(versions.bumped) if versions is not None else []
     saved = {
-        "entries": packed(recorder.entries),
+        "entries": recorder.entries,
         "rejected": facts.pop("rejected"),
         "watched": [one["value"] for one in seen],
     }
-    torch.save(saved, payload["file"])
+    records.write(payload["file"], saved)
     return facts
 
 
@@ -84,19 +84,19 @@ def constraint(job: Message, payload: Message) -> Message:
     stand_in_for_missing()
     _let_constructors_fail(job, payload, "before")
     bench = _bench(job, payload, payload["recipe"])
-    raw = unpacked(torch.load(payload["updates"], weights_only=True)["raw"])
+    raw = records.read(payload["updates"])["raw"]
     author = author_constraint(job["contract"]["projection"])
     recorder = held(bench.build(), author, raw, bench.dtype is None)
     if job["contract"]["symptom"] == "gradient":  # else the two sides' outputs have been compared
         constrained = Constrained(job["contract"]["projection"])
-        checkpoint = torch.load(payload["checkpoint"], weights_only=True)["state"]
+        checkpoint = records.read(payload["checkpoint"])["state"]
         fresh = {"after construction": bench.build_disturbed(), "after loading": bench.build()}
         load_checkpoint(fresh["after loading"], checkpoint)
         for what, module in fresh.items():
             for _, instance in constrained.instances(module):
                 author.apply(instance)
             recorder.note_all(CONSTRAINT, what, parameters(module))
-    torch.save(packed(recorder.entries), payload["file"])
+    records.write(payload["file"], recorder.entries)
     return {}
 
 
@@ -154,8 +154,8 @@ def _record_model(job: Message, payload: Message, bench: Bench, recorder: Record
         ran.phases()
     if ran.updates is not None:
         facts["updates"] = f"updates-{payload['file']}"
-        saved = {"raw": packed(ran.updates.raw.entries), "settled": packed(ran.updates.settled.entries)}
-        torch.save(saved, facts["updates"])
+        saved = {"raw": ran.updates.raw.entries, "settled": ran.updates.settled.entries}
+        records.write(facts["updates"], saved)
 
 
 def _record_call(

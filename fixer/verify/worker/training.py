@@ -17,6 +17,7 @@ from .bench import Bench, gradients
 from .checkpoint import load_checkpoint
 from .frames import Message
 from .observe import Recorder, buffers, parameters, reseed, small, state
+from .untraced import Untraced
 from .wiring import Region, first_post_hook, held_parameters, plain_optimizers, transfer_hooks
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Training:
         self._recorder = recorder
         self._projects = job["contract"]["projection"] is not None
         self._updates = updates
+        self._regions: dict[int, Region] = {}
 
     def run(
         self, checkpoint: dict[str, Tensor], settings: Message, phase: Phase, errors: list[Any]
@@ -136,6 +138,14 @@ class Training:
             seconds = time.process_time() - started
         return max(2, min(self._asked, int(_SECONDS / trajectories / max(seconds, 1e-6))))
 
+    def _region(self, place: Message) -> Region:
+        """The statement at a place, read once for all trajectories."""
+        if id(place) not in self._regions:
+            scope = vars(overlay.load(place["path"]))
+            with Untraced():
+                self._regions[id(place)] = Region(place, self._side, scope, self._stand_in)
+        return self._regions[id(place)]
+
     def _optimizer(
         self, module: nn.Module, make: Make | None, place: Message | None, run: _Trajectory
     ) -> tuple[Optimizer, Step, bool]:
@@ -144,7 +154,7 @@ class Training:
             assert make is not None
             optimizer = make(module.parameters())
             return optimizer, optimizer.step, False
-        region = Region(place, self._side, vars(overlay.load(place["path"])), self._stand_in)
+        region = self._region(place)
         if place["kind"] == "step":
             assert make is not None
             optimizer = make(module.parameters())
@@ -208,7 +218,8 @@ class _Trajectory:
                 self.closure()
             reseed(self._bench.seed + 1000 + index)
             step()
-            self._after_step()
+            with Untraced():
+                self._after_step()
             if not self.facts["finite"]:
                 break
         self.facts["moved"], self.facts["pulled"] = sorted(self._moved), sorted(self._pulled)
@@ -216,73 +227,82 @@ class _Trajectory:
     def closure(self) -> Tensor:
         """Compute the loss and the gradients of the current step."""
         self._optimizer.zero_grad(set_to_none=True)
-        held = state(self._module) if self._projects and self._updates is None else {}
+        with Untraced():
+            held = state(self._module) if self._projects and self._updates is None else {}
         run = self._bench.call(self._module, 100 + self._index)
         assert run.loss is not None
         run.backward()
+        with Untraced():
+            self._note(run.loss, held)
+        return run.loss.detach()
+
+    def _note(self, loss: Tensor, held: dict[str, Tensor]) -> None:
+        """Note the loss and the gradients; `held` are the parameters before the call."""
+        named = parameters(self._module)
         again = f", evaluation {self._evaluations + 1}" if self._evaluations else ""
         self._evaluations += 1
         detail = f"step {self._index}{again}"
-        self._recorder.note(self._check, f"{detail} loss", run.loss)
-        found = gradients(parameters(self._module))
-        self._recorder.note_all(self._check, f"{detail} gradient of", found)
+        self._recorder.note(self._check, f"{detail} loss", loss)
+        self._recorder.note_all(self._check, f"{detail} gradient of", gradients(named))
         if self._projects:  # the original's are in range only once forward has run
-            self._recorder.note_all(self._check, f"{detail} used", self._worth_noting())
-        loss = float(run.loss.detach())
-        self.facts["losses"].append(loss)
-        self.facts["finite"] &= abs(loss) < _DIVERGED
+            self._recorder.note_all(self._check, f"{detail} used", self._worth_noting(named))
+        value = float(loss.detach())
+        self.facts["losses"].append(value)
+        self.facts["finite"] &= abs(value) < _DIVERGED
         if held and self._index:  # the original's constraint works during the call
-            moved = (not torch.equal(p, held[name]) for name, p in parameters(self._module))
-            self.facts["binding"] += any(moved)
-        self._note_pull()
-        self._push()
-        return run.loss.detach()
+            self.facts["binding"] += any(not torch.equal(p, held[name]) for name, p in named)
+        self._note_pull(named)
+        if self._pushed:
+            self._push(named)
 
-    def _worth_noting(self) -> Named:
+    def _worth_noting(self, held: Named) -> Named:
         """The parameters; between the first step and the last only small ones: gradients tell of the rest."""
-        held = parameters(self._module)
         return held if self._index in (0, self._steps - 1) else small(held)
 
-    def _push(self) -> None:
+    def _push(self, named: Named) -> None:
         """Add noise to gradients, large enough to lead anywhere."""
         generator = torch.Generator().manual_seed(self._bench.seed + 3000 + self._index)
         rate = float(self._optimizer.param_groups[0]["lr"])
-        for name, parameter in parameters(self._module):
+        for name, parameter in named:
             if name in self._pushed and parameter.requires_grad:
                 size = float(parameter.detach().abs().max().clamp_min(1)) if parameter.numel() else 1.0
                 noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 step = (noise * size / rate).to(parameter.device, parameter.dtype)
                 parameter.grad = step if parameter.grad is None else parameter.grad + step
 
-    def _note_pull(self) -> None:
+    def _note_pull(self, named: Named) -> None:
         """Note which parameters have a gradient by which the optimizer must move them."""
+        if all(name in self._pulled for name, _ in named):
+            return
         held = {id(p): group["lr"] for group in self._optimizer.param_groups for p in group["params"]}
-        for name, parameter in parameters(self._module):
+        for name, parameter in named:
             if name in self._pulled or parameter.grad is None or id(parameter) not in held:
                 continue
             least = parameter.detach().abs() * torch.finfo(parameter.dtype).eps * _NOTICEABLE
             if bool((parameter.grad.abs() * float(held[id(parameter)]) > least).any()):
                 self._pulled.add(name)
 
-    def _note_moves(self) -> None:
-        for name, parameter in parameters(self._module):
+    def _note_moves(self, named: Named) -> None:
+        for name, parameter in named:
             if name not in self._moved and not torch.equal(parameter, self._start[name]):
                 self._moved.add(name)
 
     def _after_update(self) -> None:
         """The optimizer has written its update; no other hook has run yet."""
-        self._note_moves()
-        if self._updates is not None:
-            self._raw = self._updates.constrained.states(self._module)
+        with Untraced():
+            self._note_moves(parameters(self._module))
+            if self._updates is not None:
+                self._raw = self._updates.constrained.states(self._module)
 
     def _after_step(self) -> None:
+        named = parameters(self._module)
         self.facts["steps"] += 1
-        self._note_moves()
+        self._note_moves(named)
         if self._index == 0:
-            left = gradients(self._worth_noting())
+            left = gradients(self._worth_noting(named))
             self._recorder.note_all(self._check, f"step {self._index} gradient left on", left)
         if not self._projects:
-            held = self._worth_noting() + buffers(self._module)
+            held = self._worth_noting(named) + buffers(self._module)
             self._recorder.note_all(self._check, f"step {self._index} result", held)
         elif self._updates is not None and self._raw is not None:
             where = f"{self._label}, step {self._index}"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
+from . import records
 from .compare import Comparison, compare
 from .frames import Message
-from .observe import unpacked
 from .scripts import GLOBAL
 from .tracing import missed, required
 from .verdicts import Refuted, Side, Target, Unverified
@@ -79,7 +77,7 @@ class Trial:
 
     def _next_file(self) -> str:
         self._files += 1
-        return f"record-{self._name}-{self._files}.pt"
+        return f"record-{self._name}-{self._files}"
 
     def blocking(self, side: Side) -> Message | None:
         """The error that keeps a side from showing anything, if there is one."""
@@ -150,8 +148,8 @@ class Trial:
         }
         failure = "the original statements cannot be run on their own"
         _value(self._run_stage("constraint", "before", payload), failure)
-        expected = unpacked(torch.load(file, weights_only=True))
-        settled = unpacked(torch.load(after.facts["updates"], weights_only=True)["settled"])
+        expected = records.read(file)
+        settled = records.read(after.facts["updates"])["settled"]
         comparison = compare(expected, settled, self.tolerance)
         if comparison.difference is not None:
             where = comparison.difference["where"]

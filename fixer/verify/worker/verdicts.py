@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from torch import Tensor
 
+from . import records
 from .frames import Message
-from .observe import unpacked
 
 if TYPE_CHECKING:
     from .observe import Entry
@@ -43,8 +42,8 @@ class Side:
         self.facts = facts
         self.wide = wide
         """Whether it was run in float64 for the sake of a comparison up to rounding."""
-        saved = torch.load(file, weights_only=True)
-        self.entries: list[Entry] = unpacked(saved["entries"])
+        saved = records.read(file)
+        self.entries: list[Entry] = saved["entries"]
         self.rejected: list[Tensor | None] = saved["rejected"]
         """For each error, the value that a module refused as a parameter."""
         self.watched: list[Tensor | None] = saved["watched"]

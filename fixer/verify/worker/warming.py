@@ -5,13 +5,14 @@ No backward pass: it would start threads, which a fork does not carry over.
 
 from __future__ import annotations
 
+import copy
 import io
 
 import torch
 from torch import Tensor, nn
 
 from . import oracles, overlay, synthesis
-from .observe import Recorder, note_structure, packed, projected_loss, unpacked
+from .observe import Recorder, note_structure, projected_loss
 
 
 class _Sample(nn.Module):
@@ -30,7 +31,7 @@ class _Sample(nn.Module):
 
 def warm_up() -> None:
     """Compile expressions, import modules and fill caches."""
-    overlay.remember_modules()
+    overlay.prepare()
     recipe = synthesis.synthesize(_Sample, {}, 1.0)
     sample = synthesis.build(_Sample, synthesis.Recipe.from_json(recipe.to_json()))
     args, kwargs = synthesis.make_inputs(recipe, 0)
@@ -38,8 +39,6 @@ def warm_up() -> None:
     recorder = Recorder()
     note_structure(recorder, "structure", sample)
     recorder.note("output", "loss", projected_loss(outputs, 0))
-    file = io.BytesIO()
-    torch.save(packed(recorder.entries), file)
-    file.seek(0)
-    unpacked(torch.load(file, weights_only=True))
+    torch.save(sample, io.BytesIO())
+    copy.deepcopy(sample)
     oracles.load_formulas()

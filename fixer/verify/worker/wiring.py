@@ -274,7 +274,9 @@ class _Naming(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         """Put the name where the expression is read."""
-        if self._is_named and isinstance(node, ast.expr) and ast.dump(node) == self._wanted:
+        if not self._is_named:
+            return node
+        if isinstance(node, ast.expr) and ast.dump(node) == self._wanted:
             return ast.copy_location(ast.Name(id=_MODEL, ctx=ast.Load()), node)
         return self.generic_visit(node)
 

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import Any, Mapping
 
-from . import cage, jobs
+from . import cage, jobs, memory
 from .frames import Message, Unpacker, send
 
 _PARENT_CHECK = 2.0  # seconds between looks at whether the parent is still there
@@ -60,6 +60,7 @@ class Zygote:
         cage.adopt_orphans()
         gc.collect()
         gc.freeze()  # a collection in a child would copy every page that the zygote shares with it
+        memory.use_large_pages()
         parent = os.getppid()
         unpacker = Unpacker(jobs.REQUEST_LIMIT)
         try:

@@ -19,6 +19,7 @@ from . import (
     recipe,
     repair_inputs,
     signatures,
+    source,
     specs,
     user,
 )
@@ -213,12 +214,17 @@ class InputSearch:
         if attempt.failure is not None or not isinstance(self._probe.owner, nn.Module):
             return attempt
         objection = _objection(self._probe.owner, attempt.value)
-        if objection is None:
+        if objection is None or (attempt.value is None and self._is_procedure()):
             return attempt
         if self._weaker is None:
             self._weaker = replace(self._draft, inputs=self._arranged(state))
             self._deadline = min(self._deadline, clock.now() + _SECONDS_FOR_BETTER)
         return Attempt(None, Failure(UnsuitableError(objection), (), 10**9, {}))
+
+    def _is_procedure(self) -> bool:
+        """Whether a method other than `forward` is called for what it does: no inputs make it return."""
+        function = self._probe.context.sources.function(self._probe.function)
+        return self._draft.method != "forward" and function is not None and source.returns_nothing(function)
 
 
 def _numbers(owner: Any, construct: Arguments | None) -> list[int]:

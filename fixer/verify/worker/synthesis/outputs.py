@@ -14,6 +14,8 @@ _MAX_DEPTH = 8
 
 def flatten_tensors(output: Any) -> list[tuple[str, torch.Tensor]]:
     """Return every tensor of an output with its path: ``""``, ``"[0]"``, ``"logits"``, ``"loc"``."""
+    if isinstance(output, torch.Tensor):
+        return [("", output)]
     return list(_walk(output, "", 0, set()))
 
 

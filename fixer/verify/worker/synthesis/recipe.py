@@ -64,6 +64,12 @@ class Recipe:
     leaves: bool = True
     """Whether floating inputs require gradients: not where the code changes its inputs in place."""
 
+    @property
+    def draws_only(self) -> bool:
+        """Whether making the inputs runs no code of the target: tensors are drawn, and that is all."""
+        given = [*(spec for _, spec in self.inputs.args), *self.inputs.kwargs.values()]
+        return bool(given) and all(spec["kind"] in ("literal", "tensor") for spec in given)
+
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON."""
         return asdict(self)
@@ -135,6 +141,8 @@ def make_inputs(
     Floating tensors are leaves that require gradients, unless the code changes its inputs in place.
     `dtype` converts the floating ones, and the modules among the arguments.
     """
+    if recipe.draws_only:  # from a generator of their own
+        return recipe.inputs.make(specs.Maker(seed, dtype, leaves=recipe.leaves))
     with probing.quiet(), probing.seeded(seed):
         if recipe.factory is not None and not (recipe.inputs.args or recipe.inputs.kwargs):
             _, args, kwargs = _from_factory(recipe.factory)

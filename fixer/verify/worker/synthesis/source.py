@@ -167,6 +167,12 @@ def is_stub(function: FunctionNode) -> bool:
     return len(body) == 1 and isinstance(body[0], ast.Raise)
 
 
+def returns_nothing(function: FunctionNode) -> bool:
+    """Whether no statement of a function gives its caller a value."""
+    giving = (node for node in ast.walk(function) if isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)))
+    return not any(not isinstance(node, ast.Return) or node.value is not None for node in giving)
+
+
 def _files_of(subject: Any) -> set[str]:
     functions = (
         [value for value in vars(subject).values() if inspect.isfunction(value)]
