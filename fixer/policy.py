@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -32,9 +32,21 @@ class Policy:
 
     def choice(self, finding: Finding) -> Fix | None:
         """The fix that is meant when nobody asks which."""
+        return next(self._preferred(finding), finding.fix)
+
+    def overlooked(self, findings: Iterable[Finding]) -> dict[str, str]:
+        """For each rule whose `prefer` fits none of several fixes, by its code: the fixes that there are."""
+        several = [finding for finding in findings if finding.code in self.prefer and len(finding.fixes) > 1]
+        fitting = {finding.code for finding in several if any(self._preferred(finding))}
+        return {
+            finding.code: "; ".join(fix.message for fix in finding.fixes)
+            for finding in several
+            if finding.code not in fitting
+        }
+
+    def _preferred(self, finding: Finding) -> Iterator[Fix]:
         words = self.prefer.get(finding.code, "").casefold()
-        wanted = (fix for fix in finding.fixes if words in fix.message.casefold())
-        return next(wanted, finding.fix)
+        return (fix for fix in finding.fixes if words in fix.message.casefold())
 
     def allows(self, fix: Fix) -> bool:
         """Whether the fix may be written at all, before anything is run."""

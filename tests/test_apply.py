@@ -204,6 +204,16 @@ def test_preferred_alternative(tmp_path: Path) -> None:
     assert text(run(tmp_path, "bad = 1\n", rule, policy=policy), tmp_path / "net.py") == "better = 1\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"), [("better", {}), ("best", {"AAA001": "Write 'good'; Write 'better'"}), ("", {})]
+)
+def test_a_preference_that_fits_nothing_is_told(tmp_path: Path, words: str, said: dict[str, str]) -> None:
+    rule = Word("AAA001", "bad", "good", alternative="better")
+    policy = Policy(verify=VerifyMode.OFF, prefer={"AAA001": words, "AAA002": "nothing"})
+    written = run(tmp_path, "bad = 1\n", rule, Word("AAA002", "one", "two"), policy=policy).written
+    assert policy.overlooked(outcome.finding for outcome in written) == said
+
+
 def test_overlapping_fixes_take_turns(tmp_path: Path) -> None:
     outer, inner = Word("AAA001", r"f\(bad\)", "bad"), Word("AAA002", "bad", "good")
     result = run(tmp_path, "f(bad)\n", outer, inner)

@@ -114,6 +114,8 @@ def _judge(options: Options, work: Work, show: Progress, *, asked: bool) -> Iter
 def _report(
     work: Work, outcomes: Sequence[Outcome], errors: Sequence[FileError], *, dry_run: bool = False
 ) -> Report:
+    for code, fixes in work.policy.overlooked(outcome.finding for outcome in outcomes).items():
+        complain(f"no fix of {code} says {work.policy.prefer[code]!r}, its `prefer`; there are: {fixes}")
     return Report(outcomes, errors, Path.cwd(), work.rules, work.config.unsafe_fixes, dry_run)
 
 

@@ -21,7 +21,7 @@ from fixer.source import SourceError
 from fixer.verify import interpreter
 from fixer.verify.job import Device, Job, Revision, VerifySettings
 from fixer.verify.request import encode
-from fixer.verify.worker.frames import Unpacker, pack
+from fixer.verify.worker.frames import TooLongError, Unpacker, pack
 
 WORKER = Path(__file__).parent / "worker"
 _START_LIMIT = 180.0  # importing torch from a cold network disk
@@ -29,7 +29,8 @@ _ANSWER_GRACE = 15.0
 _EXIT_GRACE = 3.0
 _ANSWER_LIMIT = 1 << 28
 _DEVICES = "CUDA_VISIBLE_DEVICES"
-_REMEDY = "install torch there (`pip install 'torch-fixer[verify]'`) or name another Python with `--python`"
+_OTHER = "name a Python that has torch with `--python`"
+_REMEDY = f"install torch there (`pip install 'torch-fixer[verify]'`) or {_OTHER}"
 _PASSED_ON = {
     *("CONDA_PREFIX", "HF_HOME", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LD_PRELOAD"),
     *("PATH", "PYTHONPATH", "SYSTEMROOT", "TORCH_HOME", "TZ", "USER", "VIRTUAL_ENV", "XDG_CACHE_HOME"),
@@ -163,13 +164,14 @@ class _Process:
                 start_new_session=True,  # Ctrl-C is for the parent to handle
             )
         except OSError as error:
-            raise CannotStartError(f"{python} does not start ({error.strerror}); {_REMEDY}") from None
+            raise CannotStartError(f"{python} does not start ({error.strerror}); {_OTHER}") from None
         assert self._popen.stdout is not None
         threading.Thread(target=_read, args=(self._popen.stdout, self._messages), daemon=True).start()
         try:
             hello = self._receive(_START_LIMIT)
         except WorkerDiedError:
-            raise CannotStartError(f"{python} does not start ({self._last_words()}); {_REMEDY}") from None
+            words = self._last_words()
+            raise CannotStartError(f"{python} does not start a worker ({words}); {_OTHER}") from None
         if "refused" in hello:
             raise CannotStartError(f"{python} cannot verify: {hello['refused']}; {_REMEDY}")
 
@@ -237,7 +239,7 @@ def _kill(popen: subprocess.Popen[bytes]) -> None:
 def _read(pipe: IO[bytes], messages: queue.SimpleQueue[dict[str, Any] | None]) -> None:
     """Move messages from the worker's pipe to the queue; None says that the pipe has ended."""
     unpacker = Unpacker(_ANSWER_LIMIT)
-    with pipe:
+    with pipe, contextlib.suppress(TooLongError, ValueError):  # it is no worker, then
         while data := os.read(pipe.fileno(), 1 << 16):
             for message in unpacker.feed(data):
                 messages.put(message)

@@ -65,7 +65,7 @@ def require_same_errors(trial: Trial, before: Side, after: Side, original: str |
     for error in after.facts["errors"]:
         if error["phase"] in before.failed:
             continue
-        ours = error["type"] in ("HarnessError", "WiringError") or error["phase"] == CHECKPOINT
+        ours = error["type"] == "HarnessError" or error["phase"] == CHECKPOINT
         missing = trial.target.stand_in and error["phase"].startswith(TRAINING) and _is_lookup(error)
         if ours or missing:
             raise Unverified(f"{new}: {told(error)}")
