@@ -29,10 +29,7 @@ from types import CodeType, ModuleType
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from . import slicing
-<<<<<<< HEAD
 from .untraced import Untraced
-=======
->>>>>>> 8169859 (Say which remedy fits a Python that does not start, and that a preference fits no fix)
 
 
 class _State:
@@ -205,7 +202,6 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType | None:
         if not _state.knows(self._real):
             return super().get_code(fullname)
-<<<<<<< HEAD
         with Untraced():
             tree = ast.parse(source_text(self.path))
             sliced, wanted = _state.slices.get(self._real, (None, ()))
@@ -214,17 +210,6 @@ class _Loader(SourceFileLoader):
             if self._real in _state.hosts:
                 tree = _hosting().hosted(tree, *_state.hosts[self._real])
             return compile(tree, self.path, "exec", dont_inherit=True)
-=======
-        tree = ast.parse(source_text(self.path))
-        sliced, wanted = _state.slices.get(self._real, (None, ()))
-        if sliced or (sliced is None and slicing.runs_a_script(tree)):
-            tree = slicing.definitions(tree, wanted)
-        if self._real in _state.hosts:
-            from . import hosting
-
-            tree = hosting.hosted(tree, *_state.hosts[self._real])
-        return compile(tree, self.path, "exec", dont_inherit=True)
->>>>>>> 8169859 (Say which remedy fits a Python that does not start, and that a preference fits no fix)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002 - importlib passes it
         # One file is one module, whatever name it is imported by: else its classes would exist twice.
@@ -237,13 +222,7 @@ class _Loader(SourceFileLoader):
         if _state.knows(self._real):
             _state.loaded[self._real] = module
         if self._real in _state.hosts:
-<<<<<<< HEAD
             vars(module)[_hosting().LEFT_OUT] = _hosting().left_out
-=======
-            from . import hosting  # here, because it needs torch, which may turn out to be missing
-
-            vars(module)[hosting.LEFT_OUT] = hosting.left_out
->>>>>>> 8169859 (Say which remedy fits a Python that does not start, and that a preference fits no fix)
         try:
             super().exec_module(module)
         except BaseException:
