@@ -130,7 +130,25 @@ class Clips(nn.Module):
         return self.conv(x.flatten(0, 1))
 
 
-@pytest.mark.parametrize("cls", [CountsUsers, Sampler, Steps, Padded, Clips])
+class WellConfigured(nn.Module):
+    """Rejects what it does not like about its configuration."""
+
+    def __init__(self, config, stages=(1, 1)):
+        super().__init__()
+        self.norm = config["norm_order"]
+        if self.norm not in ("before", "behind"):
+            raise ValueError(f"norm_order must be 'before' or 'behind', not {self.norm}")
+        self.size = config["width"]
+        assert self.size == 24
+        if len(stages) != 3:
+            raise ValueError(f"stages must have length 3; got length {len(stages)}.")
+        self.fc = nn.Linear(self.size, 3)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("cls", [CountsUsers, Sampler, Steps, Padded, Clips, WellConfigured])
 def test_objects_get_what_they_are_asked_for(cls):
     found = synthesize(cls, {"module_classes": [OnlyChannels, Denoiser]}, BUDGET)
     recipe = Recipe.from_json(json.loads(json.dumps(found.to_json())))

@@ -26,6 +26,7 @@ _INTEGERS = _compiled(
         (50, "num_embed vocab n_?tokens num_tokens dict_size n_?words voc_size"),
         (50, "(num|n)_(items|users)"),
         (8, "head_dim dim_head head_size d_head"),
+        (2, "spatial_dims? ^ndims?$ ^n_?dim$ conv_dim$ dimensionality"),
         (2, "heads?$ nhead ^n?h$ _heads_"),
         (3, "kernel ^ks?$ filter_size ksize"),
         (1, "stride dilation groups?$ ^padding$ ^pad$ multiplier"),

@@ -6,7 +6,6 @@ Every step has the same shape: it takes the failure, the arguments and the `Plan
 
 from __future__ import annotations
 
-import ast
 import inspect
 import itertools
 import re
@@ -29,10 +28,11 @@ from . import (
 from .arguments import without_absent
 from .case import Case
 from .kinds import of_kind
+from .repair_values import any_lengths, is_named, legal_length, legal_number, legal_string, suspected
 
 if TYPE_CHECKING:
     from .arguments import Context
-    from .probing import Failure, Frame
+    from .probing import Failure
     from .specs import Spec, State
 
 _SHRINK_FROM = 16
@@ -104,30 +104,6 @@ def repairs(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Yield arguments to try after a failure, likeliest first."""
     for step in _STEPS:
         yield from map(without_absent, step(failure, state, plan))
-
-
-def _suspects(failure: Failure, state: State, plan: Plan) -> list[str]:
-    """Return the parameters: those that the failing lines name first, then those that were given."""
-    known = [parameter.name for parameter in plan.parameters]
-    found: dict[str, None] = {}
-    for frame in reversed(failure.own_frames):
-        statement = plan.context.sources.statement(frame.filename, frame.line)
-        if statement is None:
-            continue
-        reached = {path for node in ast.walk(_head(statement)) for path in [source.dotted(node)] if path}
-        own = isinstance(frame.scope.get("self"), plan.cls)
-        found.update((name, None) for name in known if name in reached)
-        found.update((name, None) for name in known if own and plan.aliases(name) & reached)
-    return list(dict.fromkeys([*found, *(name for name in known if name in state), *known]))
-
-
-def _head(statement: ast.stmt) -> ast.AST:
-    """Return the part of a statement that belongs to its first line: a test or an iterable, not the body."""
-    for field in ("test", "iter"):
-        part = getattr(statement, field, None)
-        if isinstance(part, ast.expr) and not isinstance(statement, ast.Assert):
-            return part
-    return statement
 
 
 def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -224,7 +200,7 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """An argument of the wrong kind: the message says what was asked of it."""
     if not isinstance(failure.error, (TypeError, AttributeError, ValueError, AssertionError)):
         return
-    suspects = _suspects(failure, state, plan)[:4]
+    suspects = suspected(failure, state, plan)[:4]
     attribute = re.search(r"object has no attribute '(\w+)'", failure.message)
     if attribute:
         for cls in itertools.islice(repair_objects.classes_with(attribute[1], plan), 4):
@@ -238,98 +214,16 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
 
 
-def _legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """Legal values that the message, or the table a lookup failed in, names."""
-    rejected = [name for name in _suspects(failure, state, plan) if _is_string(name, state, plan)]
-    legal = re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)
-    if isinstance(failure.error, KeyError):
-        legal = [key for frame in reversed(failure.own_frames) for key in _tables(frame, plan)]
-    for name in rejected[:3]:
-        yield from ({**state, name: specs.literal(value)} for value in legal[:12])
-
-
-def _is_string(name: str, state: State, plan: Plan) -> bool:
-    value = state[name].get("value") if name in state else plan.defaults[name]
-    return isinstance(value, str)
-
-
-def _tables(frame: Frame, plan: Plan) -> list[str]:
-    """Return the keys of the tables that the failing line looks something up in."""
-    statement = plan.context.sources.statement(frame.filename, frame.line)
-    found: list[str] = []
-    for node in ast.walk(statement) if statement else ():
-        if isinstance(node, ast.Subscript):
-            try:
-                table = source.evaluate(node.value, {**frame.outer, **frame.scope})
-                found.extend(key for key in table if isinstance(key, str))
-            except Exception:  # not a table that is at hand
-                continue
-    return found
-
-
-def _legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """Divisibility, equality and bounds that an assert or a raise spelled out."""
-    suspects = _suspects(failure, state, plan)
-    numbers = [name for name in suspects if _number(name, state, plan) is not None]
-    if re.search(r"divisible|multiple|divid", failure.message) or _has_modulo(failure, plan):
-        for value in (32, 48, 96, 64, 1, 2, 4, 8, 16, 3):
-            yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
-    for seen, wanted in mismatch.sizes(failure, plan.context.sources):
-        yield from (
-            {**state, name: specs.literal(wanted)} for name in numbers if _number(name, state, plan) == seen
-        )
-    for left, right, node in mismatch.compared(failure, plan.context.sources):
-        for other in right if isinstance(right, (list, tuple, set)) else [right]:
-            if type(other) in (int, float, str):
-                step = 1 if type(other) is int and isinstance(node.ops[0], (ast.Gt, ast.LtE)) else 0
-                for value in (other + step, other) if step else (other,):
-                    yield from ({**state, name: specs.literal(value)} for name in suspects[:3])
-        if isinstance(left, (list, tuple)) or isinstance(right, (list, tuple)):
-            yield from _equal_lengths(state)
-    if isinstance(failure.error, (ZeroDivisionError, RuntimeError, ValueError)):
-        for value in (64, 128, 1, 2):
-            yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
-
-
-def _has_modulo(failure: Failure, plan: Plan) -> bool:
-    frame = next(iter(reversed(failure.own_frames)), None)
-    guard = plan.context.sources.guard(frame.filename, frame.line) if frame else None
-    return any(isinstance(node, ast.Mod) for node in (ast.walk(guard) if guard else ()))
-
-
-def _number(name: str, state: State, plan: Plan) -> float | None:
-    value = state[name].get("value") if name in state else plan.defaults[name]
-    return value if type(value) in (int, float) else None
-
-
 def _none_given(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Something was None: give the arguments that were left out, one by one."""
-    if "None" not in failure.message:
-        return
-    for name in _suspects(failure, state, plan):
-        if name not in state and plan.defaults[name] is None:
+    is_none = "None" in failure.message
+    for name in suspected(failure, state, plan):
+        if name not in state and plan.defaults[name] is None and (is_none or is_named(name, failure)):
             yield from ({**state, name: spec} for spec in plan.guesses(name)[:4])
 
 
-def _equal_lengths(state: State) -> Iterator[State]:
-    """Make all lists as long as each other: as one of them is, then of other lengths."""
-    lists = {
-        name: spec for name, spec in state.items() if spec["kind"] in ("list", "tuple") and spec["items"]
-    }
-    lengths = [len(spec["items"]) for spec in lists.values()]
-    for length in dict.fromkeys([*lengths, 2, 3, 4, 1, 5]) if lists else ():
-        yield {
-            **state,
-            **{name: {**spec, "items": [spec["items"][0]] * length} for name, spec in lists.items()},
-        }
-
-
-def _any_lengths(_failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
-    yield from _equal_lengths(state)
-
-
 def _other_guess(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    suspects = _suspects(failure, state, plan)
+    suspects = suspected(failure, state, plan)
     for rank in range(1, _GUESSES):
         for name in suspects:
             if rank < len(plan.guesses(name)):
@@ -351,9 +245,11 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _too_large,
     _tensor_arguments,
     _wrong_kind,
-    _legal_string,
-    _legal_number,
+    legal_string,
+    legal_number,
+    legal_length,
+    repair_objects.wrong_entry,
     _none_given,
-    _any_lengths,
+    any_lengths,
     _other_guess,
 )

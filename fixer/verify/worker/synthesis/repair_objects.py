@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from .specs import Spec, State
 
 _GUESSES = 4
+_ENTRIES = 3
+_OTHER_VALUES = 12
+_USUAL_KINDS = ("int", "list", "float", "bool", "tensor", "namespace")
 _CLASSES = 3
 
 
@@ -132,6 +136,52 @@ def _module_classes(plan: Plan) -> list[type]:
         and not inspect.isabstract(cls)
     ]
     return sorted(found, key=lambda cls: cls.__module__ != plan.cls.__module__)
+
+
+def wrong_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """An entry of a configuration, or what a service returns, is not as the failing lines want it."""
+    words = set(re.findall(r"\w+", failure.message))
+    for frame in failure.own_frames:
+        statement = plan.context.sources.statement(frame.filename, frame.line)
+        guard = plan.context.sources.guard(frame.filename, frame.line)
+        for node in (*ast.walk(statement or ast.Pass()), *ast.walk(guard or ast.Pass())):
+            words.update(str(value) for value in _said(node) if value)
+    spaces = [space for name in state for space in specs.namespaces(state[name], (name,))]
+    for path, spec in spaces:
+        suspected = [key for key in spec["items"] if _names_of((*path, key), plan) & words]
+        for key in suspected[:_ENTRIES]:
+            item = spec["items"][key]
+            is_service = item["kind"] == "helper" and item["value"] == "Returns"
+            place = (*path, key, "value") if is_service else (*path, key)
+            for other in itertools.islice(_other_values(key, failure, plan), _OTHER_VALUES):
+                yield specs.replaced(state, place, other)
+
+
+def _names_of(path: tuple[str, ...], plan: Plan) -> set[str]:
+    """Return the last names of what holds an entry: ``size`` after ``self.size = config["width"]``."""
+    node = plan.context.sources.function(plan.function)
+    held = source.aliases(node, ".".join(path)) if node is not None else set()
+    return {name.rsplit(".", 1)[-1] for name in (*held, path[-1])}
+
+
+def _said(node: ast.AST) -> tuple[Any, ...]:
+    return (getattr(node, "id", None), getattr(node, "attr", None), source.constant(node))
+
+
+def _other_values(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
+    """Yield what an entry may have to be instead: what the message and the guard name, then other kinds."""
+
+    def found() -> Iterator[Spec]:
+        if not isinstance(failure.error, KeyError):
+            yield from map(specs.literal, re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)[:_GUESSES])
+        for _, right, _ in mismatch.compared(failure, plan.context.sources):
+            for value in right if isinstance(right, (list, tuple, set)) else [right]:
+                if type(value) in (int, float, str):
+                    yield specs.literal(value)
+        for kind in (names.kind_of(key), *_USUAL_KINDS):
+            yield from of_kind(kind, key, plan.context)[:2]
+
+    return unique(found())
 
 
 def argument_not_made(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

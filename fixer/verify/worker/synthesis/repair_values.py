@@ -1,0 +1,150 @@
+"""Repairs of plain values: legal strings, numbers and lengths that a message, a guard or a table names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from . import mismatch, source, specs
+
+if TYPE_CHECKING:
+    from .probing import Failure, Frame
+    from .repair_arguments import Plan
+    from .specs import State
+
+_LONGEST = 32
+
+
+def suspected(failure: Failure, state: State, plan: Plan) -> list[str]:
+    """Return the parameters: those that the failing lines name first, then those that were given."""
+    known = [parameter.name for parameter in plan.parameters]
+    found: dict[str, None] = {}
+    for frame in reversed(failure.own_frames):
+        statement = plan.context.sources.statement(frame.filename, frame.line)
+        if statement is None:
+            continue
+        reached = {path for node in ast.walk(_head(statement)) for path in [source.dotted(node)] if path}
+        own = isinstance(frame.scope.get("self"), plan.cls)
+        found.update((name, None) for name in known if name in reached)
+        found.update((name, None) for name in known if own and plan.aliases(name) & reached)
+    return list(dict.fromkeys([*found, *(name for name in known if name in state), *known]))
+
+
+def _head(statement: ast.stmt) -> ast.AST:
+    """Return the part of a statement that belongs to its first line: a test or an iterable, not the body."""
+    for field in ("test", "iter"):
+        part = getattr(statement, field, None)
+        if isinstance(part, ast.expr) and not isinstance(statement, ast.Assert):
+            return part
+    return statement
+
+
+def legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Legal values that the message, or the table a lookup failed in, names."""
+    suspects = suspected(failure, state, plan)
+    rejected = [
+        name for name in suspects if _is_string(name, state, plan) or _is_shown(name, failure, state, plan)
+    ]
+    legal = re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)
+    if isinstance(failure.error, KeyError):
+        legal = [key for frame in reversed(failure.own_frames) for key in _tables(frame, plan)]
+    for name in rejected[:3]:
+        yield from ({**state, name: specs.literal(value)} for value in legal[:12])
+
+
+def _is_string(name: str, state: State, plan: Plan) -> bool:
+    value = state[name].get("value") if name in state else plan.defaults[name]
+    return isinstance(value, str)
+
+
+def _is_shown(name: str, failure: Failure, state: State, plan: Plan) -> bool:
+    """Whether a message speaks of a number that was given, by the argument's name, where it lists strings."""
+    return _number(name, state, plan) is not None and is_named(name, failure)
+
+
+def is_named(name: str, failure: Failure) -> bool:
+    """Whether a message names an argument."""
+    return re.search(rf"\b{re.escape(name)}\b", failure.message) is not None
+
+
+def _tables(frame: Frame, plan: Plan) -> list[str]:
+    """Return the keys of the tables that the failing line looks something up in."""
+    statement = plan.context.sources.statement(frame.filename, frame.line)
+    found: list[str] = []
+    for node in ast.walk(statement) if statement else ():
+        if isinstance(node, ast.Subscript):
+            try:
+                table = source.evaluate(node.value, {**frame.outer, **frame.scope})
+                found.extend(key for key in table if isinstance(key, str))
+            except Exception:  # not a table that is at hand
+                continue
+    return found
+
+
+def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Divisibility, equality and bounds that an assert or a raise spelled out."""
+    suspects = suspected(failure, state, plan)
+    numbers = [name for name in suspects if _number(name, state, plan) is not None]
+    if re.search(r"divisible|multiple|divid", failure.message) or _has_modulo(failure, plan):
+        for value in (32, 48, 96, 64, 1, 2, 4, 8, 16, 3):
+            yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
+    for seen, wanted in mismatch.sizes(failure, plan.context.sources):
+        yield from (
+            {**state, name: specs.literal(wanted)} for name in numbers if _number(name, state, plan) == seen
+        )
+    for left, right, node in mismatch.compared(failure, plan.context.sources):
+        for other in right if isinstance(right, (list, tuple, set)) else [right]:
+            if type(other) in (int, float, str):
+                step = 1 if type(other) is int and isinstance(node.ops[0], (ast.Gt, ast.LtE)) else 0
+                for value in (other + step, other) if step else (other,):
+                    yield from ({**state, name: specs.literal(value)} for name in suspects[:3])
+        if isinstance(left, (list, tuple)) or isinstance(right, (list, tuple)):
+            yield from _equal_lengths(state)
+    if isinstance(failure.error, (ZeroDivisionError, RuntimeError, ValueError)):
+        for value in (64, 128, 1, 2):
+            yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
+
+
+def _has_modulo(failure: Failure, plan: Plan) -> bool:
+    frame = next(iter(reversed(failure.own_frames)), None)
+    guard = plan.context.sources.guard(frame.filename, frame.line) if frame else None
+    return any(isinstance(node, ast.Mod) for node in (ast.walk(guard) if guard else ()))
+
+
+def _number(name: str, state: State, plan: Plan) -> float | None:
+    value = state[name].get("value") if name in state else plan.defaults[name]
+    return value if type(value) in (int, float) else None
+
+
+def legal_length(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A message says how long a list has to be."""
+    wanted = re.findall(r"(?:length|len|elements|entries|items|values)\D{0,12}(\d+)", failure.message)
+    wanted += re.findall(r"(\d+)[- ](?:elements|entries|items|values|tuple)", failure.message)
+    for name in suspected(failure, state, plan) if wanted else ():
+        spec = state.get(name) or specs.spec_of(plan.defaults[name])
+        if spec is None or spec["kind"] not in ("list", "tuple") or not spec["items"]:
+            continue
+        for length in dict.fromkeys(map(int, wanted)):
+            items = (spec["items"] * length)[:length]
+            if 0 < length <= _LONGEST and items != spec["items"]:
+                yield {**state, name: {**spec, "items": items}}
+
+
+def _equal_lengths(state: State) -> Iterator[State]:
+    """Make all lists as long as each other: as one of them is, then of other lengths."""
+    lists = {
+        name: spec for name, spec in state.items() if spec["kind"] in ("list", "tuple") and spec["items"]
+    }
+    lengths = [len(spec["items"]) for spec in lists.values()]
+    for length in dict.fromkeys([*lengths, 2, 3, 4, 1, 5]) if lists else ():
+        yield {
+            **state,
+            **{name: {**spec, "items": [spec["items"][0]] * length} for name, spec in lists.items()},
+        }
+
+
+def any_lengths(_failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+    """Lists that have to go together."""
+    yield from _equal_lengths(state)
