@@ -6,9 +6,20 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from . import clock, harvest, names, owners, probing, recipe, repair_arguments, source, specs, user, weights
+from . import (
+    abstract,
+    clock,
+    harvest,
+    names,
+    owners,
+    probing,
+    recipe,
+    repair_arguments,
+    source,
+    specs,
+    user,
+    weights,
+)
 from .arguments import Context, without_absent
 from .case import Probe
 from .input_search import InputSearch, Outcome
@@ -53,14 +64,14 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     context.making = lambda other: _made(other, context, deadline)
     if callable(harness.get("factory")):
         return _with_factory(cls, harness, context, deadline)
-    _refuse_abstract(cls)
+    abstract.refuse_declared(cls)
     if harness:
         return _ModuleSearch(cls, harness, context, deadline).run()
     first = min(budget * _BEFORE_OWNERS, _SECONDS_BEFORE_OWNERS)
     own = _ModuleSearch(cls, harness, context, deadline - budget + first)
     try:
         return own.run()
-    except AbstractError:
+    except abstract.AbstractError:
         raise
     except HarnessError:
         return _taken_out(cls, context, deadline) or own.resume(deadline)
@@ -160,18 +171,6 @@ def _settled(found: Outcome, what: str) -> Recipe:
     return settled
 
 
-def _refuse_abstract(cls: type) -> None:
-    if inspect.isabstract(cls):
-        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-        raise AbstractError(f"{cls.__qualname__} is abstract: it lacks {missing}")
-    if getattr(cls, "forward", None) is nn.Module.forward:
-        raise AbstractError(f"{cls.__qualname__} has no forward")
-
-
-class AbstractError(HarnessError):
-    """There is nothing in the class to run, whoever builds it."""
-
-
 class _ModuleSearch:
     """Builds one class in one way after the other until one can be called."""
 
@@ -224,7 +223,7 @@ class _ModuleSearch:
             best = self._best
             self._best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
             if found.failure is not None:
-                self._refuse_stub(found.failure, module)
+                abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources, module)
                 if found.failure.is_hopeless:
                     break
                 self._search.reject(state, found.failure)
@@ -293,7 +292,7 @@ class _ModuleSearch:
                 raise found.failure.error
         if len(maker.made) < len(state):
             return Attempt(None, found.failure._replace(is_in_argument=True))
-        self._refuse_unfinished(found.failure)
+        abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources)
         return found
 
     def _repair(self, failure: Failure, state: State) -> Iterator[State]:
@@ -318,28 +317,6 @@ class _ModuleSearch:
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
-
-    def _refuse_unfinished(self, failure: Failure) -> None:
-        """A method that subclasses have to define is needed to build the class."""
-        frame = next(iter(reversed(failure.own_frames)), None)
-        if not isinstance(failure.error, NotImplementedError) or frame is None:
-            return
-        function = self._plan.context.sources.enclosing(frame.filename, frame.line)
-        if function is not None and type(frame.scope.get("self")) is self._cls and source.is_stub(function):
-            message = f"{self._cls.__qualname__} is abstract: {function.name} only raises"
-            raise AbstractError(message) from failure.error
-
-    def _refuse_stub(self, failure: Failure, module: Any) -> None:
-        """A method of the class itself that does nothing but raise: there is nothing to run."""
-        name = self._cls.__qualname__
-        if f'Module [{self._cls.__name__}] is missing the required "forward"' in failure.message:
-            raise AbstractError(f"{name} is abstract: it has no forward") from failure.error
-        frame = next(iter(reversed(failure.own_frames)), None)
-        if frame is None or frame.scope.get("self") is not module:
-            return
-        function = self._plan.context.sources.enclosing(frame.filename, frame.line)
-        if function is not None and source.is_stub(function):
-            raise AbstractError(f"{name} is abstract: {function.name} only raises") from failure.error
 
 
 def _variations(start: State, plan: Plan) -> Iterator[State]:

@@ -1,0 +1,95 @@
+"""Classes with nothing to run, whoever builds them: what is missing, only subclasses define."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from . import source
+from .probing import HarnessError
+
+if TYPE_CHECKING:
+    from .probing import Failure
+    from .source import Sources
+
+
+class AbstractError(HarnessError):
+    """There is nothing in the class to run, whoever builds it."""
+
+
+def refuse_declared(cls: type) -> None:
+    """Raise if a class says itself that it cannot be used."""
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise AbstractError(f"{cls.__qualname__} is abstract: it lacks {missing}")
+    if getattr(cls, "forward", None) is nn.Module.forward:
+        raise AbstractError(f"{cls.__qualname__} has no forward")
+
+
+def refuse_unfinished(cls: type, failure: Failure, sources: Sources, module: Any = None) -> None:
+    """Raise if a failure shows that subclasses have to define something; `module` is what was called."""
+    name, error = cls.__qualname__, failure.error
+    if f'Module [{cls.__name__}] is missing the required "forward"' in failure.message:
+        raise AbstractError(f"{name} is abstract: it has no forward") from error
+    stub = _stub(cls, failure, sources, module)
+    if stub is not None:
+        raise AbstractError(f"{name} is abstract: {stub} only raises") from error
+    match = re.fullmatch(rf".*'{cls.__name__}' object has no attribute '(\w+)'.*", failure.text, re.DOTALL)
+    if match and isinstance(error, AttributeError) and not _mentions(cls, match[1], sources):
+        owner = next((sub for sub in _subclasses(cls) if _mentions(sub, match[1], sources)), None)
+        if owner is not None:
+            message = (
+                f"{name} is abstract: it reads {match[1]}, which {owner.__qualname__} has and it has not"
+            )
+            raise AbstractError(message) from error
+
+
+def _stub(cls: type, failure: Failure, sources: Sources, module: Any) -> str | None:
+    """Return the name of the class's own method that failed because it does nothing but raise."""
+    frame = next(iter(reversed(failure.own_frames)), None)
+    function = sources.enclosing(frame.filename, frame.line) if frame is not None else None
+    if frame is None or function is None or not source.is_stub(function):
+        return None
+    if module is not None and frame.scope.get("self") is module:
+        return function.name
+    member = inspect.getattr_static(cls, frame.function, None)
+    member = getattr(member, "__func__", getattr(member, "fget", member))
+    code = getattr(member, "__code__", None)
+    is_own = code is not None and code.co_filename == frame.filename and code.co_firstlineno <= frame.line
+    is_self = type(frame.scope.get("self", None)) is cls or "self" not in frame.scope
+    return function.name if is_own and is_self and isinstance(failure.error, NotImplementedError) else None
+
+
+def _mentions(cls: type, attribute: str, sources: Sources) -> bool:
+    """Whether a class or a base of it defines an attribute, sets it, or has its name in a string."""
+    if hasattr(cls, attribute) or any(
+        attribute in vars(base).get("__annotations__", {}) for base in cls.__mro__
+    ):
+        return True
+    return any(_sets(node, attribute) for node in _methods(cls, sources))
+
+
+def _methods(cls: type, sources: Sources) -> Iterator[ast.AST]:
+    for base in cls.__mro__:
+        own = (value for value in vars(base).values() if inspect.isfunction(value))
+        if base not in (object, nn.Module):
+            yield from (node for node in map(sources.function, own) if node is not None)
+
+
+def _sets(node: ast.AST, attribute: str) -> bool:
+    return any(
+        (isinstance(item, ast.Attribute) and item.attr == attribute and not isinstance(item.ctx, ast.Load))
+        or source.constant(item) == attribute
+        for item in ast.walk(node)
+    )
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from _subclasses(sub)
