@@ -163,6 +163,43 @@ def test_a_module_is_chosen_by_all_that_is_read_off_it():
     assert "Denoiser(kind='plain')" in recipe.describe()
 
 
+class Mixin(nn.Module):
+    def forward(self, x):
+        return x * self.gain
+
+
+class WithGain(Mixin):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+
+class ForgetsGain(nn.Module):
+    """Nobody has the attribute: this is a bug, and no design."""
+
+    def forward(self, x):
+        return x * self.gain
+
+
+class Squashes(nn.Module):
+    @staticmethod
+    def squash(x):
+        """Subclasses say it."""
+        raise NotImplementedError
+
+    def forward(self, x):
+        return self.squash(x)
+
+
+def test_what_only_subclasses_have_makes_a_class_abstract():
+    with pytest.raises(HarnessError, match=r"^Mixin is abstract: it reads gain, which WithGain has"):
+        synthesize(Mixin, {}, BUDGET)
+    with pytest.raises(HarnessError, match=r"^Squashes is abstract: squash only raises$"):
+        synthesize(Squashes, {}, BUDGET)
+    with pytest.raises(HarnessError, match=r"^could not call ForgetsGain: AttributeError"):
+        synthesize(ForgetsGain, {}, 0.5)
+
+
 def test_what_a_subclass_has_to_define_makes_a_class_abstract():
     with pytest.raises(HarnessError, match=r"^Base is abstract: outputs only raises$"):
         synthesize(Base, {}, BUDGET)

@@ -90,6 +90,7 @@ def _sets(node: ast.AST, attribute: str) -> bool:
 
 
 def _subclasses(cls: type) -> Iterator[type]:
-    for sub in cls.__subclasses__():
+    found: list[type] = type.__subclasses__(cls)
+    for sub in found:
         yield sub
         yield from _subclasses(sub)
