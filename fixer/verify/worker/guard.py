@@ -33,7 +33,7 @@ _PATH_ARGUMENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.chflags": ((0, None),),
     "os.chmod": ((0, 2),),
     "os.chown": ((0, 3),),
-    "os.link": ((1, 3),),
+    "os.link": ((0, 2), (1, 3)),  # a second name in the scratch folder could be written through
     "os.lockf": (),
     "os.mkdir": ((0, 2),),
     "os.remove": ((0, 1),),

@@ -57,8 +57,10 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
     seed_everything(job["seed"])
     intact = Intact()
     try:
-        value = stage(job, payload)
-        intact.require()
+        try:
+            value = stage(job, payload)
+        finally:
+            intact.require()
         return {"ok": True, "value": value}
     except BaseException as error:
         return {"ok": False, "error": describe_error(error)}

@@ -18,7 +18,7 @@ from .bench import Bench, Run, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
-from .observe import Recorder, buffers, drawn, error_facts, note_structure, parameters, small
+from .observe import Recorder, buffers, drawn, error_facts, note_structure, parameters, settings, small
 from .oracles import directional
 from .training import Training
 from .untraced import Untraced
@@ -88,7 +88,7 @@ class ModelRecord:
     def _construction(self) -> None:
         module = self._bench.build()
         self._recorder.note("construction", "random numbers drawn", drawn())
-        self._recorder.note("construction", "default type", str(torch.get_default_dtype()))
+        self._recorder.note("construction", "settings of torch", settings())
         note_structure(self._recorder, "construction", module)
         if self._projection is None:
             self._recorder.note_all("construction", "initial", parameters(module) + buffers(module))
@@ -160,6 +160,7 @@ class ModelRecord:
     def _note_outputs(self, check: str, label: str, run: Run) -> None:
         note = self._recorder.note
         note(check, f"{label} random numbers drawn", drawn())
+        note(check, f"{label} settings of torch", settings())
         note(check, f"{label} outputs", [name for name, _ in run.outputs])
         self._recorder.note_all(check, f"{label} output", run.outputs)
         note(check, f"{label} output beside tensors", run.rest)

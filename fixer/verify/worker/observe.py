@@ -151,6 +151,11 @@ def _accelerators() -> list[Tensor]:
     return torch.cuda.get_rng_state_all() if initialised else []
 
 
+def settings() -> list[Any]:
+    """What torch is set to for everybody."""
+    return [str(torch.get_default_dtype()), torch.is_grad_enabled(), torch.is_autocast_enabled()]
+
+
 def small(named: Named) -> Named:
     """Those that are quick to note."""
     return [(name, tensor) for name, tensor in named if tensor.numel() <= _LARGE]
