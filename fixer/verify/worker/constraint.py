@@ -18,6 +18,8 @@ from .observe import Recorder, parameters, restore, state
 CONSTRAINT = "the author's constraint after every step"
 _ASSIGN = "__fixer_assign__"
 _INSTANCES = 8
+_SIZES = (0.3, 3.0, 30.0, 1000.0, 1.0, 10.0, 0.1)
+"""How large drawn values are; small ones again after large ones, for what counts its calls."""
 _UPDATE_BYTES = 64 * 2**20
 """Updates beyond this much are not kept: those before them have shown enough."""
 
@@ -123,6 +125,20 @@ class Updates:
                 self.raw.note(check, key, tensor, whole=True)
             self.settled.note_all(CONSTRAINT, check, after)
         return binding
+
+    def draw(self, module: nn.Module, method: str, seed: int) -> None:
+        """Call the projection on values of every size: an update seldom leads past each of its bounds."""
+        generator = torch.Generator().manual_seed(seed)
+        for turn, scale in enumerate(_SIZES):
+            for _, instance in self.constrained.instances(module):
+                for _, parameter in parameters(instance):
+                    if parameter.is_floating_point() or parameter.is_complex():
+                        noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                        parameter.data.copy_(noise * scale)
+            raw = self.constrained.states(module)
+            for _, instance in self.constrained.instances(module):
+                getattr(instance, method, lambda: None)()  # who lacks it is found out by other checks
+            self.note(f"drawn values {turn}, {scale:g} large", raw, module)
 
     def mark(self) -> tuple[Any, ...]:
         """Where the record stands, for `rewind`."""

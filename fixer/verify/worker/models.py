@@ -65,6 +65,9 @@ class ModelRecord:
         if self._projection is not None:
             with self._phase("disturbed construction"):
                 self._disturbed()
+            if self.updates is not None:
+                with self._phase("projection of drawn values"):
+                    self.updates.draw(self._bench.build(), self._projection["method"], self._bench.seed)
         works = [self._forwards(mode) for mode in _MODES]
         if not any(works) and "checkpoint" in self._settings:
             return  # nothing that follows could be any different

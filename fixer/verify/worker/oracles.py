@@ -76,7 +76,9 @@ class _Oracle:
         if mode is None:
             return {"ran": False, "reason": "nothing in the output depends on a parameter or input"}
         self._module.train(mode == "train")
+        saved = state(self._module)
         stops = _stops(self._bench.call(self._module, 0, self._dtype), self._cuts())
+        restore(self._module, saved)  # a projection in `forward` has put parameters in range
         agreed = tried = 0
         facts: Message = {}
         while tried < points:

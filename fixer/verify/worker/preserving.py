@@ -59,14 +59,16 @@ def _raised_in_place(trial: Trial, before: Side) -> Message | None:
     return errors[0]
 
 
-def require_same_errors(trial: Trial, before: Side, after: Side, original: str | None = None) -> None:
-    """Refute a fix that raises where the original did not."""
+def require_same_errors(
+    trial: Trial, before: Side, after: Side, original: str | None = None, phases: tuple[str, ...] = ()
+) -> None:
+    """Refute a fix that raises where the original did not, in some phases only if they are named."""
     original, new = original or trial.names["before"], trial.names["after"]
     for error in after.facts["errors"]:
-        if error["phase"] in before.failed:
+        if error["phase"] in before.failed or (phases and error["phase"] not in phases):
             continue
         ours = error["type"] == "HarnessError" or error["phase"] == CHECKPOINT
-        missing = trial.target.stand_in and error["phase"].startswith(TRAINING) and _is_lookup(error)
+        missing = trial.target.stand_in and error["phase"].startswith(TRAINING) and _is_lookup(trial, error)
         if ours or missing:
             raise Unverified(f"{new}: {told(error)}")
         raise Refuted(
@@ -107,6 +109,9 @@ def _require_substance(trial: Trial, before: Side, comparison: Comparison) -> No
             raise Unverified(f"the original: {told(error)}")
 
 
-def _is_lookup(error: Message) -> bool:
-    """Whether a name or attribute was missing, as it is where a model is only stood for."""
-    return error["type"] in ("AttributeError", "NameError", "KeyError", "IndexError", "TypeError")
+def _is_lookup(trial: Trial, error: Message) -> bool:
+    """Whether a name, or something of the model, was missing, as it is where a model is only stood for."""
+    if error["type"] in ("NameError", "KeyError", "IndexError"):
+        return True
+    cls = str(trial.target.subject["class_name"]).rpartition(".")[2]
+    return error["type"] in ("AttributeError", "TypeError") and f"'{cls}'" in error["message"]

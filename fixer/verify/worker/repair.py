@@ -19,6 +19,8 @@ _BROKEN = {
 }
 IN_PLACE = "modified by an inplace operation"
 _INHERENT = ("cannot assign", "leaf Variable", IN_PLACE, "retain_grad")
+_OF_ANOTHER = ("as parameter", *_INHERENT[1:])
+"""Words of the errors that a reference run takes the place of, wherever they are raised."""
 _OF_THE_PROJECTION = {"data", "no_grad"}
 
 
@@ -65,7 +67,7 @@ def blame(contract: Message, error: Message) -> None:
 
 def is_another(contract: Message, error: Message) -> bool:
     """Whether an error that no input cures comes from other lines than those of the fix."""
-    if not any(words in error["message"] for words in _INHERENT):
+    if not any(words in error["message"] for words in _OF_ANOTHER):
         return False
     cause: Any = error
     while cause.get("cause"):  # the search for arguments wraps what the code raised

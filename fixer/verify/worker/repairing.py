@@ -11,6 +11,8 @@ from .verdicts import CannotBuild, Refuted, Side, Unverified, shown, told
 _RUNNING = {"gradient": ("oracle",), "never-updated": ("trajectories",)}
 """Symptoms of an original that runs, and what it is asked for."""
 _EVERYTHING = ("trajectories", "oracle")
+_BASIC = (BUILDING, "construction", "eval forward", "train forward")
+"""What is run on both sides whatever is asked for."""
 _WITHIN = tuple(f"{mode} forward within the constraint" for mode in ("eval", "train"))
 
 
@@ -117,6 +119,14 @@ def _require_intent(trial: Trial, meant: Side, after: Side, kind: str) -> None:
     )
     trial.add_counts(comparison)
     trial.show_losses(meant, after)
+
+
+def _require_same_construction(trial: Trial, before: Side, after: Side) -> None:
+    """A repaired gradient must not change what is built."""
+    one, two = ([e for e in side.entries if e[0] == "construction"] for side in (before, after))
+    comparison = compare(one, two)
+    if comparison.difference is not None:
+        refute(trial, comparison.difference, before)
 
 
 def _require_same_values(trial: Trial, before: Side, after: Side) -> None:
