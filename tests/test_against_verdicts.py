@@ -28,12 +28,14 @@ class {name}(nn.Module):
         return {result}
 """
 FC = "self.fc = nn.Linear(dim, 3)"
+DEEP = "self.fc = nn.Sequential(*[nn.Linear(dim, dim) for _ in range(30)])"
 HELPERS = "def scale(x):\n    return x * 2\n"
 CHANGES = {
     "Rewritten": (FC, "F.relu(self.fc(x))", FC, "self.fc(x).clamp(min=0)"),
     "Activated": (FC, "F.relu(self.fc(x))", f"{FC}\n        self.act = nn.ReLU()", "self.act(self.fc(x))"),
     "Reassociated": (FC, "(self.fc(x) * 1.7) * 0.9", FC, "self.fc(x) * (1.7 * 0.9)"),
     "Detached": (FC, "self.fc(x) * self.fc(x).mean()", FC, "self.fc(x) * self.fc(x).mean().detach()"),
+    "Deep": (DEEP, "self.fc(x).sin()", DEEP, "self.fc(x).cos()"),
     "Wrong": (FC, "self.fc(x).softmax(-1)", FC, "self.fc(x).softmax(0)"),
     "Dropped": (
         FC,
@@ -142,6 +144,11 @@ def test_what_differs_is_listed(entries: dict[str, dict[str, Any]]) -> None:
     first = [entry for entry in differences if entry["check"] == "eval forward, seed 0"]
     places = {entry["where"].strip() for entry in first if entry["max_abs"] > 0}
     assert {"call 1 output", "call 1 gradient of fc.weight", "call 1 gradient of fc.bias"} <= places
+
+
+def test_more_differences_than_are_listed(entries: dict[str, dict[str, Any]]) -> None:
+    assert verdict(entries["Deep"])[0] == "refuted"
+    assert len(entries["Deep"]["verification"]["evidence"]["differences"]) == 200
 
 
 def test_gradients_alone(entries: dict[str, dict[str, Any]]) -> None:

@@ -72,6 +72,8 @@ def compare(
     tree: Tree, within: Callable[[Path], bool], renamed: Mapping[str, str]
 ) -> list[tuple[Compared, Revision | None]]:
     """The classes that changed below some paths; with each that has a counterpart, what to verify."""
+    if not tree.changed:
+        return []
     before, after = (
         side.models(path for path in side.sources if within(path) or path in tree.changed)
         for side in (tree.before, tree.after)

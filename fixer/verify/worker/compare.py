@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 MISSING = "nothing"
-_MOST_DIFFERENCES = 200
 
 
 class Comparison:
@@ -22,7 +21,7 @@ class Comparison:
 
     def __init__(self, differences: list[dict[str, Any]], counts: dict[str, Any]) -> None:
         self.differences = differences
-        """The differences as plain data in the order of the record, the first few hundred of them."""
+        """The differences as plain data in the order of the record."""
         self.counts = counts
         """How much was compared: tensors, numbers, checks, largest tolerated differences."""
 
@@ -51,7 +50,7 @@ def compare(
     for key in keys:
         one, two = mine.get(key, MISSING), theirs.get(key, MISSING)
         difference = _difference(one, two, tolerance, largest, (least or {}).get(group(*key), 0.0))
-        if difference is not None and len(differences) < _MOST_DIFFERENCES:
+        if difference is not None:
             differences.append({"check": key[0], "where": key[1], **difference})
         if isinstance(one, Tensor):
             tensors += 1
