@@ -64,6 +64,8 @@ def test_sides_are_found(cls):
         ("Invalid pred shape, we expect BxNxHxW. Got: torch.Size([2, 32])", [None] * 4),
         ("Input size must have a shape of (*, 3, H, W). Got torch.Size([1])", [None, 3, None, None]),
         ("input should be (batch, seq_len, features)", [None] * 3),
+        ("Expected shape: ['1', 'C', 'H', 'W'] Actual shape: [2, 1]", [1, None, None, None]),
+        ("Input images must be 224x224 (config.image_size). Got: (2, 3)", [None, None, 224, 224]),
         ("mode should be one of ['mean', 'sum']", []),
         ("must be one of (int, float, bool)", []),
         ("expects (input, target)", []),

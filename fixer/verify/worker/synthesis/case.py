@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -93,6 +94,10 @@ class Case:
         frame = next(iter(self.failure.own_frames), None)
         names = self._names_at(frame.filename, frame.line) if frame is not None else set()
         return sorted(self.state, key=lambda name: name not in names)
+
+    def is_named(self, name: str) -> bool:
+        """Whether the message names an argument."""
+        return re.search(rf"\b{re.escape(name)}\b", self.failure.message) is not None
 
     @functools.cached_property
     def absent(self) -> list[str]:

@@ -67,17 +67,20 @@ _AXIS = (
     r"'?(?:[A-Za-z]\d?|\*|batch\w*|channels?|height|width|depth|seq\w*|len\w*|time\w*|frames?|nodes?|features?"
     r"|\w+_(?:size|dim|len|length|channels|features|frames|nodes))'?"
 )
+_DIGITS = r"'?\d{1,4}'?"
 _TEMPLATE = re.compile(
     r"(?:[Ee]xpect|must|should|[Ss]hape|[Nn]eed|[Rr]equire).{0,80}?"
-    rf"(?:[\[(]({_AXIS}(?:, ?(?:{_AXIS}|'?\d+'?))+)[\])]|\b([A-Z](?:x[A-Z0-9]+)+)\b)"
+    rf"(?:[\[(]((?:{_DIGITS}, ?)?{_AXIS}(?:, ?(?:{_AXIS}|{_DIGITS}))+)[\])]|\b([A-Z](?:x[A-Z0-9]+)+)\b)"
 )
+_SIDES = re.compile(r"(?:must|should|[Ee]xpect)[^.]{0,40}?\b(\d{2,4}) ?[x*] ?(\d{2,4})\b")
 
 
 def template(message: str) -> list[int | None]:
     """Return a shape that a message spells out, None for the sizes that may be anything."""
     match = _TEMPLATE.search(message)
     if not match:
-        return []
+        sides = _SIDES.search(message)
+        return [None, None, *map(int, sides.groups())] if sides else []
     entries = match[1].replace("'", "").split(",") if match[1] else match[2].split("x")
     sizes = [int(entry) if entry.strip().isdigit() else None for entry in entries]
     return sizes if len(sizes) <= _HIGHEST_RANK else []

@@ -118,6 +118,11 @@ def _as_sizes(_case: Case, _name: str) -> Iterator[Spec]:
     yield specs.sequence("list", [specs.tensor(shapes.plain(4))] * 2)
 
 
+def _as_array(case: Case, name: str) -> Iterator[Spec]:
+    if specs.is_tensor(case.state[name]):
+        yield specs.helper("array", value=case.state[name])
+
+
 def _as_callable(_case: Case, _name: str) -> Iterator[Spec]:
     yield specs.helper("PassThrough")
 
@@ -134,6 +139,7 @@ _CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
         _as_object,
     ),
     (r"must be a mapping|invalid data type", _as_object),
+    (r"numpy|ndarray", _as_array),
     (r"'(Tensor|int|float|NoneType|Namespace|str)' object is not callable", _as_callable),
     (r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'", _as_list),
     (r"IndexError|step must be", _as_list),

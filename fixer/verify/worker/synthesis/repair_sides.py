@@ -20,12 +20,14 @@ _SIDES = (32, 64, 28, 8, 128, 224, 48, 96, 256, 299)
 _MOST_SIZES = 5
 _MOST_PAIRS = 14
 _LEAST_SIDE = 5
+_ROUNDING = 1e-6
 
 
 def sides_of_model(case: Case) -> Iterator[State]:
     """Sides that the model was built with: one for all (`image_size`), or two (`num_nodes`, `window`)."""
     if not _DEPENDS_ON_SIDES.search(case.message):
         return
+    yield from _exact(case)
     kept = [*case.probe.numbers, *getattr(case.probe.owner, "__dict__", {}).values()]
     sizes = list(dict.fromkeys(item for item in kept if type(item) is int and item >= _LEAST_SIDE))[
         :_MOST_SIZES
@@ -38,6 +40,20 @@ def sides_of_model(case: Case) -> Iterator[State]:
             for pair in pairs:
                 if math.prod(leading) * math.prod(pair) <= LARGEST_VOLUME:
                     yield specs.replaced(case.state, path, {**spec, "shape": [*leading, *pair]})
+
+
+def _exact(case: Case) -> Iterator[State]:
+    """The one side of a square that makes as many features as are wanted."""
+    volume = mismatch.wanted_volume(case.message)
+    pairs = [volume] if volume else list(mismatch.sizes(case.failure, case.probe.context.sources))[:1]
+    for path, spec in case.suspects:
+        leading, sides = spec["shape"][:2], spec["shape"][2:]
+        for seen, wanted in pairs if len(set(sides)) == 1 else ():
+            side = sides[0] * (wanted / max(seen, 1)) ** (1 / len(sides))
+            changed = [*leading, *[round(side)] * len(sides)]
+            is_whole = abs(side - round(side)) < _ROUNDING and round(side) != sides[0]
+            if is_whole and 0 < math.prod(changed) <= LARGEST_VOLUME:
+                yield specs.replaced(case.state, path, {**spec, "shape": changed})
 
 
 _DEPENDS_ON_SIDES = re.compile(

@@ -41,6 +41,7 @@ _DTYPES = (
     ("int64", r"(expected|object of) scalar type Long|[Ee]xpected (dtype|.*type) (torch\.)?int|LongTensor"),
     ("int64", r"one_hot|\"bitwise|nll_loss.*not implemented for 'Float'|must be (torch\.)?(long|int64)"),
     ("int64", r"index\w*\(\): [Ee]xpected|[Ee]xpected .*int(32|64)|not implemented for 'Int'"),
+    ("int64", r"(must|should|[Ee]xpect\w*|[Nn]eeds?|[Rr]equire\w*)\b[^.]{0,40}\b(torch\.)?(int64|long)\b"),
     ("float32", r"expected scalar type (Float|Half|Double)|the same dtype|should be the same|can't be cast"),
     ("float32", r"not implemented for '(Long|Bool|Int|Char|Byte)'|dtypes? .*[Ff]loat|infer (output )?dtype"),
     ("float32", r"floating point|must be a float|[Ee]xpected.*[Ff]loat|the `-` operator|on a bool tensor"),
@@ -51,9 +52,13 @@ _DTYPES = (
 
 def _wrong_dtype(case: Case) -> Iterator[State]:
     for dtype in dict.fromkeys(dtype for dtype, pattern in _DTYPES if re.search(pattern, case.message)):
-        for path, spec in case.suspects:
+        named = sorted(case.suspects, key=lambda suspect: not case.is_named(suspect[0][0]))
+        for path, spec in named:
             if spec["dtype"] != dtype:
                 yield specs.replaced(case.state, path, _as_dtype(spec, dtype))
+                if dtype == "int64" and len(spec["shape"]) > 2:  # classes have an axis, their numbers none
+                    without = {**spec, "shape": [spec["shape"][0], *spec["shape"][2:]]}
+                    yield specs.replaced(case.state, path, _as_dtype(without, dtype))
                 if dtype == "int64" and len(spec["shape"]) > 1:
                     shorter = {**spec, "shape": spec["shape"][:-1]}
                     yield specs.replaced(case.state, path, _as_dtype(shorter, dtype))
