@@ -85,7 +85,48 @@ class Stored(nn.Module):
         return self.measure(self.fc(x))
 
 
-@pytest.mark.parametrize("cls", [HandsOn, Fetched, Pair, Neighbours, Stored])
+class TakesApart(nn.Module):
+    """Both modules return a pair, one is indexed and the other unpacked."""
+
+    def __init__(self, attention, mixer, width):
+        super().__init__()
+        self.attention = attention
+        self.mixer = mixer
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x, memory):
+        rows, _, width = memory.shape
+        x = x + self.attention(x, x, x)[0]
+        last = x[:, -1:, :].reshape(rows, -1, width)
+        mixed, _ = self.mixer(last, memory)
+        return self.norm(x + mixed)
+
+
+class ReadsFields(nn.Module):
+    def __init__(self, language_model, width):
+        super().__init__()
+        self.language_model = language_model
+        self.fc = nn.Linear(width, 3)
+
+    def forward(self, hidden):
+        output = self.language_model(hidden)
+        return self.fc(output.last_hidden_state)
+
+
+class Edges(nn.Module):
+    """No edge may be there twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x, edge_index):
+        if edge_index.unique(dim=1).shape != edge_index.shape or edge_index.shape[1] < 3:
+            raise RuntimeError("no")
+        return self.fc(x)[edge_index[0]]
+
+
+@pytest.mark.parametrize("cls", [HandsOn, Fetched, Pair, Neighbours, Stored, TakesApart, ReadsFields, Edges])
 def test_a_model_is_built_called_and_replayed(cls):
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, budget=BUDGET).to_json())))
     module = build(cls, found)

@@ -114,10 +114,13 @@ class InputSearch:
         fragile = isinstance(owner, nn.Module) and any(map(nn.parameter.is_lazy, owner.parameters()))
 
         def run(state: State) -> Attempt:
-            # A failed attempt seldom leaves anything in the module; what is found must hold for a fresh one.
+            # A failed attempt seldom leaves anything in the module; what is found must hold for a fresh one,
+            # and for other values of the same inputs.
             target = self._fresh() if fragile else self._target
             first = self._judged(self._attempt(target, state), state)
-            return first if fragile or first.failure is not None else self._attempt(self._fresh(), state)
+            if fragile or first.failure is not None:
+                return first
+            return self._attempt(self._fresh(), state, seed=1)
 
         patience = None if self._failures is None else _PATIENCE_AGAIN if self._failures else _PATIENCE
         self._found = Search(
@@ -179,20 +182,22 @@ class InputSearch:
             yield {name: found[min(rank, len(found) - 1)] for name, found in guesses.items()}
             yield from ({**best, name: found[rank]} for name, found in guesses.items() if rank < len(found))
 
-    def _attempt(self, target: Any, state: State) -> Attempt:
+    def _attempt(self, target: Any, state: State, seed: int = 0) -> Attempt:
         """Call the target; once an input turns out to be changed in place, without gradients for inputs."""
-        first = self._attempt_with(target, state, self._draft.leaves)
+        first = self._attempt_with(target, state, seed, self._draft.leaves)
         if first.failure is None or not self._draft.leaves or not _IN_PLACE.search(first.failure.message):
             return first
-        second = self._attempt_with(target, state, leaves=False)
+        second = self._attempt_with(target, state, seed, leaves=False)
         if second.failure is not None and _IN_PLACE.search(second.failure.message):
             # No input helps, and that backward raises may be what has to be shown: forward is enough.
-            return self._attempt_with(target, state, self._draft.leaves, goes_back=False)
+            return self._attempt_with(target, state, seed, self._draft.leaves, goes_back=False)
         self._draft = replace(self._draft, leaves=False)
         return second
 
-    def _attempt_with(self, target: Any, state: State, leaves: bool, goes_back: bool = True) -> Attempt:
-        maker = specs.Maker(0, leaves=leaves)
+    def _attempt_with(
+        self, target: Any, state: State, seed: int, leaves: bool, goes_back: bool = True
+    ) -> Attempt:
+        maker = specs.Maker(seed, leaves=leaves)
 
         def run() -> Any:
             args, kwargs = self._arranged(state).make(maker)

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from .specs import Spec
 
 _MAX_DEPTH = 4
+_EDGES = 4
+"""As many as two nodes have: no edge is there twice."""
 
 # Names that say more than a use could. N: a width that is known nowhere else.
 _BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
-    (r"edge_index|edges$", lambda: specs.tensor([2, 8], "int64", 0, names.BATCH)),
+    (r"edge_index|edges$", lambda: {**specs.tensor([2, _EDGES], "int64", 0, names.BATCH), "distinct": True}),
     (
         r"^adj|adjacency|^a_hat$|^laplacian$",
         lambda: specs.tensor([names.LENGTH, names.LENGTH], "float32", 0, 1),
     ),
-    (r"edge_(attr|weight|feat)", lambda: specs.tensor([8])),
+    (r"edge_(attr|weight|feat)", lambda: specs.tensor([_EDGES])),
     (r"length|_lens?$|^lens$", lambda: specs.tensor([names.BATCH], "int64", names.LENGTH, names.LENGTH + 1)),
     (r"key_padding_mask|pad_mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "bool", 0, 1)),
     (r"attention_mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "float32", 1, 1)),

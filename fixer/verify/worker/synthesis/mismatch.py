@@ -247,7 +247,9 @@ def wanted_kinds(failure: Failure, sources: Sources) -> list[str]:
 
 def missing_key(failure: Failure) -> str | None:
     """Return the entry that a namespace or a stand-in turned out not to have."""
-    match = re.search(r"'(?:Namespace|PassThrough)' object has no attribute '(\w+)'", failure.message)
+    match = re.search(
+        r"'(?:Namespace|PassThrough|Several|Record)' object has no attribute '(\w+)'", failure.message
+    )
     if match:
         return match[1]
     key = failure.error.args[0] if isinstance(failure.error, KeyError) and failure.error.args else None

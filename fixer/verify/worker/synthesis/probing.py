@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__))
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_IMPORTING = "<frozen importlib._bootstrap>"
 _TELLING = 200
 """How much of a message tells two failures apart."""
 _AGAIN = 0.5
@@ -196,7 +197,11 @@ def limited(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def stop(_number: int, _frame: Any) -> None:
+    def stop(_number: int, frame: Any) -> None:
+        while frame is not None:
+            if frame.f_code.co_filename == _IMPORTING:
+                return  # half an import would fail whatever imports the module later
+            frame = frame.f_back
         raise _OutOfTimeError("it ran out of time")
 
     seconds = max(seconds, 0.001)

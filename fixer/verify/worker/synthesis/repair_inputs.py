@@ -5,7 +5,9 @@ Every step has the same shape: it takes the `Case` and yields other inputs.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .specs import Path, Spec, State
 
 
+_LARGEST_TENSOR = 1_000_000
 _AT_ODDS = re.compile(r"must match|[Ss]hape mismatch|same (size|shape|dim)|broadcast|[Ss]izes of tensors")
 """Two tensors do not fit together: what changes one of them alone comes first."""
 
@@ -32,12 +35,23 @@ def repairs(failure: Failure, state: State, probe: Probe) -> Iterator[State]:
     case = Case(failure, state, probe)
     at_odds = _AT_ODDS.search(failure.message) is not None
     for step in _STEPS:
-        for changed in step(case):
+        for changed in filter(functools.partial(_is_small, state), step(case)):
             together = _together(case, changed)
             if together is None:
                 yield changed
             else:
                 yield from (changed, together) if at_odds else (together, changed)
+
+
+def _is_small(before: State, changed: State) -> bool:
+    """Whether no tensor has grown beyond what a quick call takes."""
+    return changed is before or all(
+        math.prod(spec["shape"]) <= _LARGEST_TENSOR
+        for name, value in changed.items()
+        if value is not before.get(name)
+        for _, spec in specs.leaves(value)
+        if specs.is_tensor(spec)
+    )
 
 
 def _together(case: Case, changed: State) -> State | None:

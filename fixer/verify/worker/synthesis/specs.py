@@ -55,6 +55,42 @@ class PassThrough(nn.Module):
         return first * self.scale if floating else first
 
 
+class Several(PassThrough):
+    """Stands for a module that returns more than one thing: its arguments, scaled, as often as asked."""
+
+    def __init__(self, attributes: dict[str, Any]) -> None:
+        super().__init__({name: value for name, value in attributes.items() if name != "count"})
+        self.count: int = attributes["count"]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return as many as asked; the first argument where there are no more."""
+        given = [item for item in (*args, *kwargs.values()) if isinstance(item, torch.Tensor)]
+        first = super().forward(*args, **kwargs)
+        rest = [super(Several, self).forward(item) for item in given[1 : self.count]]
+        return (first, *rest, *[first] * (self.count - 1 - len(rest)))
+
+
+class Record(PassThrough):
+    """Stands for a module that returns an object: whatever is read off it is the first argument, scaled."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return an object all of whose attributes are the same."""
+        return _Fields(super().forward(*args, **kwargs))
+
+
+class _Fields:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.value
+
+    def __getitem__(self, _key: Any) -> Any:
+        return self.value
+
+
 class Batches(list):  # type: ignore[type-arg]
     """Stands for a data loader over a data set: a list of batches that is its own data set."""
 
@@ -123,11 +159,15 @@ def _array(attributes: dict[str, Any]) -> Any:
 
 HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "PassThrough": PassThrough,
+    "Several": Several,
+    "Record": Record,
     "make_layer": _layer_maker,
     "Anything": lambda _attributes: Anything(),
     "array": _array,
     "Returns": lambda attributes: Returns(attributes["value"]),
 }
+OPEN = ("PassThrough", "Several", "Record")
+"""The helpers that can be given attributes."""
 _BATCHES = 3
 
 
@@ -326,6 +366,9 @@ class Maker:
         if dtype.is_floating_point or dtype.is_complex:
             uniform: torch.Tensor = torch.rand(shape, generator=self.generator) * (high - low) + low
             return uniform.to(dtype)
+        if spec.get("distinct") and shape[:1] == [2] and len(shape) == 2 and shape[1] <= int(high) ** 2:
+            pairs = torch.randperm(int(high) ** 2, generator=self.generator)[: shape[1]]
+            return torch.stack([pairs // int(high), pairs % int(high)]).to(dtype)
         integers: torch.Tensor = torch.randint(
             int(low), max(int(high), int(low) + 1), shape, generator=self.generator
         )
@@ -347,7 +390,7 @@ def leaves(spec: Spec, path: Path = ()) -> Iterator[tuple[Path, Spec]]:
 
 def namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
     """Yield every spec whose entries can be added to, with its path."""
-    if spec["kind"] == "namespace" or (spec["kind"] == "helper" and spec["value"] == "PassThrough"):
+    if spec["kind"] == "namespace" or (spec["kind"] == "helper" and spec["value"] in OPEN):
         yield path, spec
     items = spec.get("items")
     for key, item in items.items() if isinstance(items, dict) else ():

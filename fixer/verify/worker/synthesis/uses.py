@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from . import names, signatures, source, specs
@@ -154,6 +155,10 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
             kind = "module"
     elif isinstance(parent, ast.Call):
         kind = "module" if _is_forward(function) and by_name not in ("class", "str") else "class"
+        result = _result(use, function, context) if kind == "module" else None
+        if result is not None:
+            plain = specs.helper("PassThrough")
+            yield from (result if item == plain else item for item in of_kind(kind, name, context))
     elif isinstance(parent, ast.keyword):
         kind = "namespace"
     elif isinstance(parent, ast.Starred):
@@ -213,6 +218,35 @@ def asked_by_methods(node: ast.AST, path: str, cls: type, context: Context) -> I
         if inner is not None and inner is not node:
             for alias in kept:
                 yield from used_in(inner, alias, method, context)
+
+
+def _result(use: source.Use, function: Callable[..., Any], context: Context) -> Spec | None:
+    """Return a stand-in for a module that returns more than a tensor, None if nobody takes it apart."""
+    call, *outer = use.parents
+    holder = outer[0] if outer else None
+    if isinstance(holder, ast.Subscript) and holder.value is call:
+        place = source.constant(holder.slice)
+        return _several(place + 1) if type(place) is int and place >= 0 else None
+    if isinstance(holder, ast.Attribute):
+        return specs.helper("Record") if not hasattr(torch.Tensor, holder.attr) else None
+    if not isinstance(holder, ast.Assign):
+        return None
+    target = holder.targets[0]
+    if isinstance(target, ast.Tuple):
+        return (
+            None if any(isinstance(item, ast.Starred) for item in target.elts) else _several(len(target.elts))
+        )
+    definition, path = context.sources.function(function), source.dotted(target)
+    reads = source.uses(definition, {path}) if definition is not None and path is not None else ()
+    names_read = [item.parents[0] for item in reads]
+    is_record = any(
+        isinstance(item, ast.Attribute) and not hasattr(torch.Tensor, item.attr) for item in names_read
+    )
+    return specs.helper("Record") if is_record else None
+
+
+def _several(count: int) -> Spec:
+    return specs.helper("Several", count=specs.literal(max(count, 2)))
 
 
 def _is_forward(function: Callable[..., Any]) -> bool:
