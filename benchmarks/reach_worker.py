@@ -139,6 +139,8 @@ def _steps(job: Message, path: str, name: str) -> Iterator[tuple[str, Any]]:
         found = synthesis.synthesize(cls, hints.hints_for(job, "after", path, name), BUDGET)
         recipe = synthesis.Recipe.from_json(json.loads(json.dumps(found.to_json())))
         yield "recipe", recipe.describe()
+        # A subclass shows what the code of an abstract class does, but there is no such model.
+        yield "abstract", bool(recipe.owner and recipe.owner.get("abstract"))
         module = synthesis.build(cls, recipe)
         yield "built", True
         trainable = [item for item in module.parameters() if item.requires_grad]

@@ -35,6 +35,10 @@ class _HasEveryName(type):
 class _Class(metaclass=_HasEveryName):
     """A class that is constructed from anything and has every attribute."""
 
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Any:
+        """Hand nothing on to `object`, which takes nothing."""
+        return super().__new__(cls)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Keep nothing."""
 

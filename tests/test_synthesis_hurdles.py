@@ -165,3 +165,89 @@ def test_large_weights_repeat_their_first_rows(initialise):
     assert len(large.unique(dim=0)) == 256
     assert len(small.unique(dim=0)) == 30
     assert large.std().item() == pytest.approx(initialise(torch.empty(3000, 256)).std().item(), rel=0.2)
+
+
+class Joint(nn.Module):
+    """Lacks what its subclasses make."""
+
+    def forward(self, x):
+        return self.inner(x) + x
+
+
+class Elbow(Joint):
+    def __init__(self, width):
+        super().__init__()
+        self.inner = nn.Linear(width, width)
+
+
+class Narrow(nn.Module):
+    growth = 4
+
+    def __init__(self, width, planes, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(width, planes * self.growth, 3, stride, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Tower(nn.Module):
+    """Only one class of the file can be called this way and has what is read off it."""
+
+    def __init__(self, block, planes, reduction):
+        super().__init__()
+        self.first = block(3, planes, 1)
+        self.fc = nn.Linear(planes * block.growth, planes // reduction)
+
+    def forward(self, x):
+        return self.fc(self.first(x).mean((2, 3)))
+
+
+class Overlap(nn.Module):
+    """Classes and a map of them, whose axes differ."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, y_pred, y_true):
+        assert y_pred.size(0) == y_true.size(0)
+        wanted = nn.functional.one_hot(y_true, y_pred.size(1)).movedim(-1, 1)
+        assert wanted.size() == y_pred.size()
+        return (wanted * y_pred.softmax(1) * self.scale).sum()
+
+
+@pytest.mark.parametrize("cls", [Joint, Tower, Overlap])
+def test_a_model_is_found_among_its_kin(cls):
+    found = synthesize(cls, {"module_classes": [Joint, Elbow, Narrow, Tower]}, budget=BUDGET)
+    module = build(cls, found)
+    args, kwargs = make_inputs(found, 3)
+    call(module, args, kwargs).sum().backward()
+    assert isinstance(module, cls)
+    assert all(item.grad is not None for item in module.parameters())
+
+
+def test_a_recipe_says_which_subclass_stands_for_a_class():
+    found = synthesize(Joint, {"module_classes": [Joint, Elbow]}, budget=BUDGET)
+    assert found.describe().startswith("Joint as Elbow(width=")
+
+
+def test_an_alarm_that_rings_late_is_off(monkeypatch):
+    from fixer.verify.worker.synthesis import probing
+
+    rung = []
+    real = probing.signal.setitimer
+
+    def ring_once(timer, seconds, interval=0.0):
+        if seconds == 0 and not rung:
+            rung.append(timer)
+            raise probing._OutOfTimeError("late")
+        return real(timer, seconds, interval)
+
+    before = probing.signal.getsignal(probing.signal.SIGALRM)
+    monkeypatch.setattr(probing.signal, "setitimer", ring_once)
+    with probing.limited(50.0):
+        pass
+    assert rung
+    assert probing.signal.getitimer(probing.signal.ITIMER_REAL)[0] == 0
+    assert probing.signal.getsignal(probing.signal.SIGALRM) is before

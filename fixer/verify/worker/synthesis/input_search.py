@@ -13,6 +13,7 @@ from . import (
     clock,
     feature_maps,
     harvest,
+    losses,
     names,
     outputs,
     probing,
@@ -161,6 +162,7 @@ class InputSearch:
         if isinstance(self._probe.owner, nn.Module):
             for harvested in harvest.calls(cls, self._probe.parameters, self._probe.context.sources):
                 yield {**best, **harvested}
+            yield from losses.pairs(best)
         for name, maps in feature_maps.guesses(
             self._probe.owner, self._draft.construct, self._probe.parameters
         ):

@@ -103,17 +103,25 @@ def _module_lists(name: str, context: Context) -> list[Spec]:
     return [specs.sequence("list", [module] * 2) for module in _modules(singular, context)]
 
 
+_FAMILIES: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
+    (("norm", "bn"), (nn.BatchNorm2d, nn.LayerNorm, nn.BatchNorm1d, nn.Identity)),
+    (("conv",), (nn.Conv2d, nn.Conv1d)),
+    (("linear", "layer"), (nn.Linear, nn.ReLU, nn.Identity)),
+    (("pool",), (nn.AdaptiveAvgPool2d, nn.MaxPool2d)),
+    (("",), (nn.ReLU, nn.BatchNorm2d, nn.Conv2d, nn.Linear, nn.LayerNorm)),
+)
+
+
+def is_layer_name(name: str) -> bool:
+    """Whether a name speaks of a kind of layer that torch has."""
+    words = [item for family, _ in _FAMILIES for item in (*family, "act") if item]
+    return any(item in name.lower() for item in words)
+
+
 def _classes(name: str, context: Context) -> list[Spec]:
     word = name.lower().replace("_", "")
     own = [cls for cls in context.module_classes if word in cls.__name__.lower()]
-    families: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
-        (("norm", "bn"), (nn.BatchNorm2d, nn.LayerNorm, nn.BatchNorm1d, nn.Identity)),
-        (("conv",), (nn.Conv2d, nn.Conv1d)),
-        (("linear", "layer"), (nn.Linear, nn.ReLU, nn.Identity)),
-        (("pool",), (nn.AdaptiveAvgPool2d, nn.MaxPool2d)),
-        (("",), (nn.ReLU, nn.BatchNorm2d, nn.Conv2d, nn.Linear, nn.LayerNorm)),
-    )
-    layers = next(layers for words, layers in families if any(item in word for item in words))
+    layers = next(layers for words, layers in _FAMILIES if any(item in word for item in words))
     makers = [specs.helper("make_layer")]
     found = [specs.named(cls) for cls in [*own, *layers]]
     return (

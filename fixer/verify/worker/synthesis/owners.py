@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MAX_LEVELS = 3
 _MAX_OWNERS = 6
+_MOST_SUBCLASSES = 200
+_MAX_SUBCLASSES = 3
 
 
 class Seen(NamedTuple):
@@ -38,6 +40,26 @@ def candidates(cls: type, context: Context) -> list[type]:
         found.update((holder, None) for holder in holders)
         wanted = {holder.__name__ for holder in holders}
     return sorted(found, key=_required)[:_MAX_OWNERS]
+
+
+def subclasses(cls: type, context: Context) -> list[type]:
+    """Return the concrete subclasses that run the class's own `forward`, if it has one: nearest first."""
+    found: dict[type, None] = {}
+    waiting = [cls]
+    while waiting and len(found) < _MOST_SUBCLASSES:
+        below: list[type] = waiting.pop(0).__subclasses__()
+        waiting.extend(below)
+        found.update((item, None) for item in below)
+    fitting = [
+        item
+        for item in found
+        if (getattr(item, "forward", None) is getattr(cls, "forward", None) or not context.is_runnable(cls))
+        and context.is_runnable(item)
+        and specs.is_importable(item)
+    ]
+    return sorted(fitting, key=lambda item: (item.__module__ != cls.__module__, _required(item)))[
+        :_MAX_SUBCLASSES
+    ]
 
 
 def _required(cls: type) -> int:

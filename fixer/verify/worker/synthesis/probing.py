@@ -46,7 +46,11 @@ class HarnessError(Exception):
 
 
 class TooLargeError(Exception):
-    """The model has more parameters than a quick check should train."""
+    """The model has more parameters than a quick check should train; `held` of them were there in time."""
+
+    def __init__(self, message: str, held: int = 0) -> None:
+        super().__init__(message)
+        self.held = held
 
 
 class _OutOfTimeError(BaseException):
@@ -204,6 +208,12 @@ def limited(seconds: float) -> Iterator[None]:
             frame = frame.f_back
         raise _OutOfTimeError("it ran out of time")
 
+    def disarm() -> None:
+        for _, timer, _ in timers:
+            signal.setitimer(timer, 0)
+        for number, handler in previous:
+            signal.signal(number, handler)
+
     seconds = max(seconds, 0.001)
     timers = (
         (signal.SIGPROF, signal.ITIMER_PROF, seconds),
@@ -215,23 +225,24 @@ def limited(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        for _, timer, _ in timers:
-            signal.setitimer(timer, 0)
-        for number, handler in previous:
-            signal.signal(number, handler)
+        try:
+            disarm()
+        except _OutOfTimeError:  # it arrived just now: what is left armed would end the process
+            disarm()
 
 
 @contextlib.contextmanager
 def small_only(limit: int) -> Iterator[None]:
     """Refuse models with more than `limit` parameters while they are built, before they are initialised."""
     register = getattr(nn.modules.module, "register_module_parameter_registration_hook", None)
-    total = 0
+    total = held = 0
 
     def count(_module: nn.Module, _name: str, parameter: Any) -> None:
-        nonlocal total
+        nonlocal total, held
+        held += 1
         total += 0 if parameter is None or nn.parameter.is_lazy(parameter) else parameter.numel()
         if total > limit:
-            raise TooLargeError(f"more than {limit} parameters")
+            raise TooLargeError(f"more than {limit} parameters", held)
 
     if register is None:
         yield

@@ -91,7 +91,10 @@ class Recipe:
             return f"{self.factory['name']}() of the user's harness; {call}"
         if self.owner is not None:
             whole = Recipe.from_json(self.owner["recipe"]).describe().partition("; ")[0]
-            return f"{self.target}, {self.owner['path']} of {whole}; {call}"
+            path = self.owner["path"]
+            return (
+                f"{self.target}, {path} of {whole}; {call}" if path else f"{self.target} as {whole}; {call}"
+            )
         if self.construct is None:
             return call
         without = "" if self.fetches else " without the weights that it fetches"

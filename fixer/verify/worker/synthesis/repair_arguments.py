@@ -200,7 +200,9 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """An argument of the wrong kind: the message says what was asked of it."""
     if not isinstance(failure.error, (TypeError, AttributeError, ValueError, AssertionError)):
         return
-    suspects = suspected(failure, state, plan)[:4]
+    told = _types_told(failure.message)
+    likely = suspected(failure, state, plan)
+    suspects = sorted(likely, key=lambda name: _type_of(name, state, plan) not in told)[:4]
     attribute = re.search(r"object has no attribute '(\w+)'", failure.message)
     if attribute:
         for cls in itertools.islice(repair_objects.classes_with(attribute[1], plan), 4):
@@ -212,6 +214,24 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     for kind in dict.fromkeys([*asked, *said]):
         for name in suspects:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
+
+
+def _types_told(message: str) -> set[str]:
+    """Return the types that a message quotes; numbers only if there is nothing else."""
+    quoted = set(re.findall(r"'(\w+)'(?! \(pos)", re.sub(r"attribute '\w+'", "", message)))
+    return quoted - {"int", "float"} or quoted
+
+
+def _type_of(name: str, state: State, plan: Plan) -> str:
+    """Return the name of the type of an argument."""
+    spec = state.get(name) or specs.spec_of(plan.defaults[name]) or {"kind": ""}
+    kind = spec["kind"]
+    if kind == "literal":
+        return type(spec["value"]).__name__
+    if kind == "new":
+        return str(spec["class"]["value"])
+    known = {"namespace": "Namespace", "tensor": "Tensor", "helper": spec.get("value", "")}
+    return str(known.get(kind, kind))
 
 
 def _none_given(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import inputs, mismatch, names, repair_shapes, repair_types, shapes, specs
+from . import inputs, mismatch, names, repair_shapes, repair_sides, repair_types, shapes, specs
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import modules_with, of_kind
@@ -197,6 +197,6 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     repair_shapes.alike,
     _other_guess,
     repair_shapes.other_rank,
-    repair_shapes.larger_batch,
+    repair_sides.larger_batch,
     repair_shapes.known_sizes,
 )

@@ -210,15 +210,6 @@ def alike(case: Case) -> Iterator[State]:
                 yield specs.replaced(case.state, path, {**spec, "shape": other["shape"]})
 
 
-def larger_batch(case: Case) -> Iterator[State]:
-    """Statistics and neighbours may need more rows than two."""
-    changed = case.state
-    for path, spec in case.tensors.items():
-        if spec["shape"][:1] == [names.BATCH] and math.prod(spec["shape"]) <= LARGEST_VOLUME // names.WIDTH:
-            changed = specs.resized(changed, path, 0, names.WIDTH)
-    yield changed
-
-
 def same_rank(case: Case) -> Iterator[State]:
     """Another rank for all floating inputs at once, or for all integers."""
     for is_wanted in (specs.is_floating, specs.is_integer):

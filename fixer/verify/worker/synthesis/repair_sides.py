@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import mismatch, specs
+from . import mismatch, names, specs
 
 if TYPE_CHECKING:
     from .case import Case
@@ -62,7 +62,7 @@ _DEPENDS_ON_SIDES = re.compile(
 )
 
 
-def other_sides(case: Case, ratio: float) -> Iterator[State]:
+def other_sides(case: Case, ratio: float, are_larger: bool = False) -> Iterator[State]:
     """Yield images (and signals) with other sides, first those whose area has the ratio that is asked for.
 
     Images that are alike stay so.
@@ -75,7 +75,8 @@ def other_sides(case: Case, ratio: float) -> Iterator[State]:
         spatial = len(shape) - 2
         fitting = round(shape[-1] * ratio ** (1 / spatial))
         named = [int(number) for number in re.findall(r"\b\d{2,3}\b", case.message)]
-        for side in dict.fromkeys((*named, fitting, *_SIDES)):
+        sides = (*named, fitting, *_SIDES)
+        for side in dict.fromkeys(side for side in sides if side > shape[-1] or not are_larger):
             if 0 < side <= LARGEST_SIZE and math.prod(shape[:2]) * side**spatial <= LARGEST_VOLUME:
                 changed = case.state
                 for path in paths:
@@ -106,6 +107,8 @@ def too_small(case: Case) -> Iterator[State]:
     """Not enough room for a kernel, a pool or a statistic."""
     if not re.search(_SMALL, case.message, re.IGNORECASE):
         return
+    if re.search(r"value|empty|element", case.message):
+        yield from larger_batch(case)
     yield from _room_for_kernel(case)
     for path, spec in case.suspects:
         rank = len(spec["shape"])
@@ -114,7 +117,16 @@ def too_small(case: Case) -> Iterator[State]:
             yield specs.resized(case.state, path, 1, size)
         if rank == 2:
             yield specs.resized(case.state, path, 1, 4 * spec["shape"][1])
-    yield from other_sides(case, 4.0)
+    yield from other_sides(case, 4.0, are_larger=True)
+
+
+def larger_batch(case: Case) -> Iterator[State]:
+    """Statistics and neighbours may need more rows than two."""
+    changed = case.state
+    for path, spec in case.tensors.items():
+        if spec["shape"][:1] == [names.BATCH] and math.prod(spec["shape"]) <= LARGEST_VOLUME // names.WIDTH:
+            changed = specs.resized(changed, path, 0, names.WIDTH)
+    yield changed
 
 
 def _room_for_kernel(case: Case) -> Iterator[State]:

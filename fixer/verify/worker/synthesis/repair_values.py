@@ -94,6 +94,7 @@ def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
         yield from (
             {**state, name: specs.literal(wanted)} for name in numbers if _number(name, state, plan) == seen
         )
+        yield from _in_ratio(seen, wanted, numbers, state, plan)
     for left, right, node in mismatch.compared(failure, plan.context.sources):
         for other in right if isinstance(right, (list, tuple, set)) else [right]:
             if type(other) in (int, float, str):
@@ -107,13 +108,21 @@ def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
 
 
+def _in_ratio(seen: int, wanted: int, numbers: list[str], state: State, plan: Plan) -> Iterator[State]:
+    """What was seen may be a multiple of an argument: make it the wanted size."""
+    for name in numbers[:3] if seen > 0 and wanted > 0 else ():
+        value = _number(name, state, plan)
+        if isinstance(value, int) and value > 0 and value * wanted % seen == 0 and wanted != seen:
+            yield {**state, name: specs.literal(value * wanted // seen)}
+
+
 def _has_modulo(failure: Failure, plan: Plan) -> bool:
     frame = next(iter(reversed(failure.own_frames)), None)
     guard = plan.context.sources.guard(frame.filename, frame.line) if frame else None
     return any(isinstance(node, ast.Mod) for node in (ast.walk(guard) if guard else ()))
 
 
-def _number(name: str, state: State, plan: Plan) -> float | None:
+def _number(name: str, state: State, plan: Plan) -> int | float | None:
     value = state[name].get("value") if name in state else plan.defaults[name]
     return value if type(value) in (int, float) else None
 

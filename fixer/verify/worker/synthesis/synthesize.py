@@ -64,17 +64,46 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     context.making = lambda other: _made(other, context, deadline)
     if callable(harness.get("factory")):
         return _with_factory(cls, harness, context, deadline)
-    abstract.refuse_declared(cls)
     if harness:
+        abstract.refuse_declared(cls)
         return _ModuleSearch(cls, harness, context, deadline).run()
     first = min(budget * _BEFORE_OWNERS, _SECONDS_BEFORE_OWNERS)
     own = _ModuleSearch(cls, harness, context, deadline - budget + first)
     try:
+        abstract.refuse_declared(cls)
         return own.run()
     except abstract.AbstractError:
-        raise
+        found = _completed(cls, context, deadline, is_abstract=True)
+        if found is None:
+            raise
+        return found
     except HarnessError:
-        return _taken_out(cls, context, deadline) or own.resume(deadline)
+        found = _taken_out(cls, context, deadline) or _completed(cls, context, deadline)
+        return found or own.resume(deadline)
+
+
+def _completed(cls: type, context: Context, deadline: float, is_abstract: bool = False) -> Recipe | None:
+    """Use a subclass: it may define what the class itself lacks."""
+    for below in owners.subclasses(cls, context):
+        until = clock.now() + min((deadline - clock.now()) / 2, _SECONDS_FOR_OWNER)
+        try:
+            whole = _ModuleSearch(below, {}, context, until).run()
+        except HarnessError:
+            continue
+        place = {**_place(whole, below, ""), "abstract": is_abstract}
+        origin = f"its subclass {below.__qualname__}"
+        return replace(whole, target=cls.__qualname__, construct=None, origin=origin, owner=place)
+    return None
+
+
+def _place(whole: Recipe, owner: type, path: str) -> dict[str, Any]:
+    """Say where a module is taken out of; the path of the whole is empty."""
+    return {
+        "recipe": whole.to_json(),
+        "module": owner.__module__,
+        "name": owner.__qualname__,
+        "path": path,
+    }
 
 
 def _made(cls: type, context: Context, deadline: float) -> Spec | None:
@@ -96,12 +125,7 @@ def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
         except HarnessError:
             continue
         for seen in owners.seen_inside(cls, owner, whole, deadline):
-            place = {
-                "recipe": whole.to_json(),
-                "module": owner.__module__,
-                "name": owner.__qualname__,
-                "path": seen.path,
-            }
+            place = _place(whole, owner, seen.path)
             origin = f"a part of {owner.__qualname__}"
             draft = Recipe(cls.__qualname__, None, Arguments(), origin=origin, owner=place)
             found = _inputs_of_part(cls, draft, seen.inputs, context, deadline)
@@ -181,7 +205,7 @@ class _ModuleSearch:
         self._deadline = deadline
         self._kept = (deadline - clock.now()) * _KEPT
         self._limit = _PARAMETERS
-        self._too_large = 0
+        self._too_large: list[int] = []
         self._configured = user.configured_arguments(harness, self._plan.parameters)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
         self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
@@ -286,14 +310,22 @@ class _ModuleSearch:
         if found.failure is None:
             return found
         if isinstance(found.failure.error, TooLargeError):
-            self._too_large += 1
-            has_sizes = next(repair_arguments.shrunk(state, self._plan), None) is not None
-            if self._too_large == _SHRINKING_ATTEMPTS or (self._limit == _PARAMETERS and not has_sizes):
-                raise found.failure.error
+            self._give_up_if_large(found.failure.error, state)
         if len(maker.made) < len(state):
             return Attempt(None, found.failure._replace(is_in_argument=True))
         abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources)
         return found
+
+    def _give_up_if_large(self, error: TooLargeError, state: State) -> None:
+        """End the search among small models where no argument makes the model smaller."""
+        has_sizes = next(repair_arguments.shrunk(state, self._plan), None) is not None
+        is_as_large = error.held in self._too_large
+        self._too_large.append(error.held)
+        is_first_search = self._limit == _PARAMETERS
+        if len(self._too_large) == _SHRINKING_ATTEMPTS or (
+            is_first_search and (is_as_large or not has_sizes)
+        ):
+            raise error
 
     def _repair(self, failure: Failure, state: State) -> Iterator[State]:
         return (

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from . import names, signatures, source, specs
-from .kinds import of_kind
+from .kinds import defines, is_layer_name, of_kind
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -90,7 +90,8 @@ def used_in(node: ast.AST, name: str, function: Callable[..., Any], context: Con
     short = name.rsplit(".", 1)[-1]
     for use in found:
         yield from map(specs.literal, _choices(use, function))
-    for use in found:
+    # That something is called says more than what is read off it: classes have attributes, too.
+    for use in sorted(found, key=lambda use: getattr(use.parents[0], "func", None) is not use.node):
         yield from _slot(use, short, function, context)
 
 
@@ -175,8 +176,32 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         sides = {type(parent.left), type(parent.right)}
         kind = by_name if by_name in ("float", "list", "bool", "str") else "int"
         kind = "list" if ast.List in sides else "str" if ast.JoinedStr in sides else kind
+    if kind == "class" and isinstance(parent, ast.Call):
+        yield from _fitting_classes(parent, name, function, context)
     if kind is not None:
         yield from of_kind(kind, name, context)
+
+
+def _fitting_classes(
+    call: ast.Call, name: str, function: Callable[..., Any], context: Context
+) -> Iterator[Spec]:
+    """Yield the classes of the file that can be built by a call, and have what is read off them there."""
+    if is_layer_name(name) or any(isinstance(item, ast.Starred) for item in call.args):
+        return
+    definition = context.sources.function(function)
+    uses = source.uses(definition, {name}) if definition is not None else ()
+    read = {item.parents[0].attr for item in uses if isinstance(item.parents[0], ast.Attribute)}
+    positional = [None] * len(call.args)
+    named = {keyword.arg: None for keyword in call.keywords if keyword.arg is not None}
+    for cls in context.module_classes:
+        own = cls.__module__.startswith("torch.") or cls is signatures.owner_of(function)
+        if own or not all(defines(cls, attribute) for attribute in read) or not context.is_runnable(cls):
+            continue
+        try:
+            inspect.signature(cls).bind(*positional, **named)
+        except (TypeError, ValueError):
+            continue
+        yield specs.named(cls)
 
 
 def asked_of_result(
