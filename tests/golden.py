@@ -144,7 +144,16 @@ def run(case: Case, folder: Path) -> Result:
         with contextlib.redirect_stderr(said), _one_worker():
             app(
                 [
-                    *("apply", "--select", case.code, "--python", sys.executable, *unsafe, "--quiet"),
+                    *(
+                        "apply",
+                        "--select",
+                        case.code,
+                        "--python",
+                        sys.executable,
+                        *unsafe,
+                        "--quiet",
+                        "--no-cache",
+                    ),
                     *("--output-format", "json", "--output-file", str(report), str(folder)),
                 ],
                 standalone_mode=False,

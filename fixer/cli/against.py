@@ -12,7 +12,7 @@ from fixer.against import Compared, GitError, Origin, Tree, compare, errors, joi
 from fixer.cli import sentences
 from fixer.cli.ending import UserError, emit
 from fixer.cli.options import VerifyOptions
-from fixer.cli.project import STDIN, Work, gather_tree, require_interpreter
+from fixer.cli.project import STDIN, Work, gather_tree, require_interpreter, verification
 from fixer.cli.run import conclude, put
 from fixer.cli.terminal import Progress, colourful, progress, width_of
 from fixer.discovery import EXCLUDED_FOLDERS, Patterns, absolute, compile_patterns
@@ -124,7 +124,7 @@ def _verified(
     if not jobs:
         return classes
     require_interpreter(options, work)
-    with Verifier(work.config.verification, work.root) as verifier:
+    with Verifier(verification(options, work), work.root) as verifier:
         size = _AHEAD * verifier.at_once
         for start in range(0, len(jobs), size):
             part = jobs[start : start + size]

@@ -102,6 +102,20 @@ def rules(
 
 
 @app.command()
+def clean() -> None:
+    """Remove the verdicts that are kept in this folder and below."""
+    with ending() as end:
+        from pathlib import Path
+
+        from fixer.cli.ending import say
+        from fixer.verify.cache import clean as remove
+
+        for folder in remove(Path.cwd()):
+            say(f"removed {folder}")
+        end.code = 0
+
+
+@app.command()
 def explain(rule: Annotated[str, typer.Argument(help="A code or a name, such as PRM101.")]) -> None:
     """Show the page of a rule."""
     with ending() as end:

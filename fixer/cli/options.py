@@ -67,7 +67,7 @@ class Options:
         typer.Option("--jobs", "-j", min=1, metavar="N", help="How many fixes to run at the same time."),
     ] = None
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Compute everything afresh, as every run does so far.")
+        bool, typer.Option("--no-cache", help="Run everything afresh, and keep no verdicts for later.")
     ] = False
     config: Annotated[
         Path | None,

@@ -6,20 +6,22 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fixer.catalogue import CatalogueError, load_rules
 from fixer.cli.ending import UserError
 from fixer.cli.options import Options
 from fixer.config import Config, ConfigError
-from fixer.discovery import Discovery, discover, find_root
+from fixer.discovery import Discovery, absolute, discover, find_root
 from fixer.engine import Engine, FileError, wanted
 from fixer.journal import restore
 from fixer.policy import Policy, VerifyMode
 from fixer.rule import Rule
 from fixer.selection import Selection
 from fixer.source import MAX_BYTES, Source, SourceError
+from fixer.verify import VerifySettings
+from fixer.verify.cache import FOLDER
 from fixer.verify.interpreter import find
 
 STDIN = Path("-")
@@ -103,6 +105,12 @@ def gather_tree(options: Options, paths: Sequence[Path], show: Callable[[str], N
     errors = [FileError(error.path, error.message, error.row) for error in (*found.errors, *unread)]
     targets = tuple(path for path in found.targets if path in sources)
     return Work(config, (), Engine([], lambda *_: True), sources, targets, tuple(errors), None)
+
+
+def verification(options: Options, work: Work) -> VerifySettings:
+    """How verification runs, and where it keeps its verdicts."""
+    folder = None if options.no_cache else Path(absolute(work.root)) / FOLDER
+    return replace(work.config.verification, cache=folder)
 
 
 def require_interpreter(options: Options, work: Work) -> None:

@@ -12,7 +12,7 @@ from fixer import apply as applying
 from fixer.cli import sentences
 from fixer.cli.ending import UserError, complain, emit, say
 from fixer.cli.options import ApplyOptions, Options
-from fixer.cli.project import Work, gather, require_interpreter
+from fixer.cli.project import Work, gather, require_interpreter, verification
 from fixer.cli.terminal import Progress, Watched, colourful, progress, width_of
 from fixer.engine import FileError
 from fixer.outcome import Outcome, Plan
@@ -105,7 +105,7 @@ def _surveyed(options: Options, *, verify: bool) -> tuple[Work, Plan]:
 def _judge(options: Options, work: Work, show: Progress, *, asked: bool) -> Iterator[Judge | None]:
     if asked:
         require_interpreter(options, work)
-        with Verifier(work.config.verification, work.root) as verifier:
+        with Verifier(verification(options, work), work.root) as verifier:
             yield Watched(verifier, show)
     else:
         yield None

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -19,6 +20,7 @@ from typing import IO, Any
 from fixer.contract import Verdict, Verification
 from fixer.source import SourceError
 from fixer.verify import interpreter
+from fixer.verify.cache import VerdictCache
 from fixer.verify.job import Device, Job, Revision, VerifySettings
 from fixer.verify.request import encode
 from fixer.verify.worker.frames import TooLongError, Unpacker, pack
@@ -57,6 +59,7 @@ class Verifier:
         self._ids = count(1)
         self._process: _Process | None = None
         self._refusal: str | None = None
+        self._cache: VerdictCache | None = None
 
     def __enter__(self) -> Verifier:
         return self
@@ -66,6 +69,8 @@ class Verifier:
 
     def close(self) -> None:
         """Stop the worker and everything under it."""
+        if self._cache is not None:
+            self._cache.close()
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -74,6 +79,11 @@ class Verifier:
         """Start the worker, which else starts with the first job; why it cannot, the jobs will say."""
         with self._lock, contextlib.suppress(CannotStartError):
             self._running()
+
+    @property
+    def started(self) -> bool:
+        """Whether a worker is running."""
+        return self._process is not None
 
     @property
     def at_once(self) -> int:
@@ -95,10 +105,44 @@ class Verifier:
             except SourceError as error:
                 verdicts[number] = _unverified(str(error))
         with self._lock:
-            verdicts.update(self._answers(requests))
+            verdicts.update(self._verdicts(requests))
         return [verdicts[number] for number in numbers]
 
-    def _answers(self, requests: dict[int, dict[str, Any]]) -> Iterator[tuple[int, Verification]]:
+    def _verdicts(self, requests: dict[int, dict[str, Any]]) -> Iterator[tuple[int, Verification]]:
+        """The verdicts that are kept already, then those that have to be found."""
+        cache = self._opened_cache() if requests else None
+        if cache is None:
+            yield from ((number, _verification(answer)) for number, answer in self._answers(requests))
+            return
+        keys = {number: cache.key(request) for number, request in requests.items()}
+        kept = {number: found for number, key in keys.items() if (found := cache.get(key)) is not None}
+        yield from kept.items()
+        left = {number: request for number, request in requests.items() if number not in kept}
+        asked_at = time.time_ns()
+        for number, answer in self._answers(left):
+            cache.put(keys[number], answer, asked_at)
+            yield number, _verification(answer)
+
+    def _opened_cache(self) -> VerdictCache | None:
+        """The cache for the interpreter; which one it is, a worker has to say the first time."""
+        if self._settings.cache is None or self._settings.device is not Device.CPU:
+            return None
+        if self._cache is None:
+            self._cache = VerdictCache(
+                self._settings.cache, self._python, _environment(os.environ, self._settings.device)
+            )
+        if not self._cache.knows_interpreter:
+            try:
+                self._cache.introduce(self._running().hello)
+            except CannotStartError:
+                return None
+        return self._cache
+
+    @property
+    def _python(self) -> Path:
+        return interpreter.find(self._settings.python, self._root, os.environ)
+
+    def _answers(self, requests: dict[int, dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Answer every request; where the worker dies, those in flight are tried again one by one."""
         left = dict(requests)
         at_once = self._settings.at_once
@@ -106,16 +150,16 @@ class Verifier:
             try:
                 for answer in self._running().ask(list(left.values()), at_once, self._answer_limit):
                     if left.pop(answer["id"], None):
-                        yield answer["id"], _verification(answer)
+                        yield answer["id"], answer
             except CannotStartError as error:
-                yield from ((number, _unverified(str(error))) for number in left)
+                yield from ((number, _lost(str(error))) for number in left)
                 return
             except WorkerDiedError as error:
                 self.close()
                 if at_once == 1:
                     number = next(iter(left))
                     del left[number]
-                    yield number, _unverified(str(error))
+                    yield number, _lost(str(error))
                 at_once = 1
             except BaseException:  # interrupted: the worker is in the middle of a job
                 self.close()
@@ -129,9 +173,8 @@ class Verifier:
         if self._refusal is not None:
             raise CannotStartError(self._refusal)
         if self._process is None:
-            python = interpreter.find(self._settings.python, self._root, os.environ)
             try:
-                self._process = _Process(python, self.worker, self._settings.device)
+                self._process = _Process(self._python, self.worker, self._settings.device)
             except CannotStartError as error:
                 self._refusal = str(error)
                 raise
@@ -174,6 +217,7 @@ class _Process:
             raise CannotStartError(f"{python} does not start a worker ({words}); {_OTHER}") from None
         if "refused" in hello:
             raise CannotStartError(f"{python} cannot verify: {hello['refused']}; {_REMEDY}")
+        self.hello = hello
 
     def ask(
         self, requests: Sequence[dict[str, Any]], at_once: int, timeout: float
@@ -256,6 +300,11 @@ def _environment(environment: Mapping[str, str], device: Device) -> dict[str, st
 
 def _unverified(reason: str) -> Verification:
     return Verification(Verdict.UNVERIFIED, reason)
+
+
+def _lost(reason: str) -> dict[str, Any]:
+    """An answer for a job that got none."""
+    return {"verdict": Verdict.UNVERIFIED.value, "reason": reason, "evidence": {}}
 
 
 def _verification(answer: dict[str, Any]) -> Verification:

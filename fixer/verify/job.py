@@ -107,6 +107,8 @@ class VerifySettings:
     harnesses: tuple[HarnessConfig, ...] = ()
     roots: tuple[Path, ...] = ()
     """Folders to import from, beside those that are found."""
+    cache: Path | None = None
+    """The folder in which verdicts are kept from run to run; None to keep none."""
 
 
 def _is_list(value: Any, kind: type) -> bool:

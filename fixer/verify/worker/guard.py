@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Callable
 
-from . import kernel
+from . import kernel, reached
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SAFE_DEVICES = {os.devnull}
@@ -27,6 +27,7 @@ _PROCESS_EVENTS = {
     "pty.spawn",
     "subprocess.Popen",
 }
+_READING_EVENTS = {"import", "os.listdir", "os.scandir"}
 _SIGNAL_EVENTS = {"os.kill", "os.killpg", "signal.pthread_kill"}
 _PATH_ARGUMENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
     # event: the positions of (path, directory descriptor) among its arguments
@@ -88,6 +89,10 @@ def hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING:
                 refuse_write(path)
+            else:
+                reached.note(event, arguments)
+        elif event in _READING_EVENTS:
+            reached.note(event, arguments)
         elif event in _PATH_ARGUMENTS:
             for position, descriptor in _PATH_ARGUMENTS[event]:
                 refuse_write(arguments[position], None if descriptor is None else arguments[descriptor])

@@ -12,7 +12,7 @@ import traceback
 from contextlib import suppress
 from typing import Any, Callable
 
-from . import guard, overlay
+from . import guard, overlay, reached
 from .frames import Message
 from .intact import Intact
 
@@ -29,6 +29,8 @@ TAIL = 2000
 """Bytes of standard error that are worth quoting."""
 REQUEST_LIMIT = 1 << 30
 _MESSAGE_LIMIT = 2000
+_UNKNOWN: Message = {"files": [], "folders": [], "calls": [], "hurried": True, "lost": True}
+"""What a process has reached that died, or was ended, before it could tell."""
 _FRAME_LIMIT = 100
 _NOT_THE_TARGETS = (os.path.join(os.path.dirname(os.path.abspath(__file__)), ""), "<frozen importlib")
 
@@ -37,12 +39,16 @@ def conduct_job(job: Message, conduct: Conduct, launch: Launch) -> Message:
     """Decide a job; whatever goes wrong in here is an `unverified`."""
     deadline = time.monotonic() + job["timeout"]
 
+    seen: list[Message] = []
+
     def run_stage(stage: str, side: str, payload: Any, seconds: float | None = None) -> Message:
         end = deadline if seconds is None else min(deadline, time.monotonic() + seconds)
-        return launch(job, stage, side, payload, end)
+        answer = launch(job, stage, side, payload, end)
+        seen.append(answer.pop("reached", _UNKNOWN))
+        return answer
 
     try:
-        return conduct(job, run_stage)
+        return {**conduct(job, run_stage), "reached": reached.joined(seen)}
     except Exception as error:
         evidence = {"error": describe_error(error)}
         reason = f"the verification itself failed: {type(error).__name__}: {_message(error)}"
@@ -61,9 +67,9 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
             value = stage(job, payload)
         finally:
             intact.require()
-        return {"ok": True, "value": value}
+        return {"ok": True, "value": value, "reached": reached.told(job)}
     except BaseException as error:
-        return {"ok": False, "error": describe_error(error)}
+        return {"ok": False, "error": describe_error(error), "reached": reached.told(job)}
 
 
 def seed_everything(seed: int) -> None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import re
 from contextlib import suppress
 from typing import Callable, Iterator
 
-from . import overlay
-from .synthesis import clock
+from . import overlay, reached
+from .calling import files_calling
 
 Mentioning = Callable[[str], Iterator["tuple[str, str]"]]
 
-_MAX_FILES = 3000
-_MAX_BYTES = 1 << 19
-_MAX_SECONDS = 0.3
 _MAX_FOUND = 12
-_NOT_THE_TREE = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}
 
 
 def mentioning(path: str, roots: list[str]) -> Mentioning:
@@ -43,33 +37,8 @@ def _distance(path: str, other: str) -> tuple[int, str]:
     return path.count(os.sep) + other.count(os.sep) - 2 * shared.count(os.sep), path
 
 
-@functools.lru_cache(maxsize=256)
 def _calling(top: str, name: str) -> list[str]:
-    """Return the files below a folder that call a name."""
-    word = name.encode()
-    called = re.compile(rb"(?<!class )(?<![\w])" + re.escape(word) + rb"\s*\(")
-    # Most files do not have the name at all, which is found out much faster than where it is called.
-    return [path for path, data in _texts(top).items() if word in data and called.search(data)]
-
-
-@functools.lru_cache(maxsize=2)
-def _texts(top: str) -> dict[str, bytes]:
-    return dict(_read(top))
-
-
-def _read(top: str) -> Iterator[tuple[str, bytes]]:
-    end = clock.now() + _MAX_SECONDS
-    for count, path in enumerate(_python_files(top)):
-        if count >= _MAX_FILES or clock.now() > end:
-            return
-        try:
-            with open(path, "rb") as file:
-                yield path, file.read(_MAX_BYTES)
-        except OSError:
-            continue
-
-
-def _python_files(top: str) -> Iterator[str]:
-    for folder, inner, files in os.walk(top):
-        inner[:] = sorted(name for name in inner if name not in _NOT_THE_TREE and not name.startswith("."))
-        yield from (os.path.join(folder, name) for name in sorted(files) if name.endswith(".py"))
+    with reached.searching():
+        found = files_calling(top, name)
+    reached.called(top, name, found)
+    return found

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import hosting, overlay, records, synthesis
+from . import hosting, overlay, reached, records, synthesis
 from .bench import Bench
 from .checkpoint import load_checkpoint
 from .constraint import CONSTRAINT, Constrained, author_constraint, held
@@ -25,9 +25,13 @@ from .observe import Recorder, error_facts, parameters, reseed, without_tensors
 from .reference import Reference
 from .scripts import Loop, cut_short, note_globals, note_gradients, note_value
 from .surroundings import quick_and_harmless, stand_in_for_missing
+from .synthesis import clock
 from .tracing import Tracer
 from .variants import binding_variant
 from .watch import ParameterWatch, VersionWatch, rejected_value
+
+_NEARLY_ALL = 0.9
+"""The part of its time after which a search has rather been ended than has come to an end."""
 
 
 def record(job: Message, payload: Message) -> Message:
@@ -177,6 +181,8 @@ def _record_call(
         if payload["subject"]["function"] is None and keeps:
             note_globals(recorder, vars(sys.modules["__main__"]))
     facts["loop"] = loop.facts()
+    if facts["loop"].get("timed_out"):
+        reached.hurry()
 
 
 def _let_constructors_fail(job: Message, payload: Message, side: str) -> None:
@@ -204,7 +210,7 @@ def _bench(job: Message, payload: Message, recipe: Message | None) -> Bench:
     cls = resolve(subject["path"], subject["class_name"])
     if recipe is None:
         hints = hints_for(job, payload["side"], subject["path"], subject["class_name"])
-        found = synthesis.synthesize(cls, hints, job["budget"] / 4)
+        found = _found(synthesis.synthesize, cls, hints, job["budget"] / 4)
     else:
         found = synthesis.Recipe.from_json(recipe)
     if job["device"] != "cpu":
@@ -234,7 +240,10 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
         cls = resolve(subject["path"], owner)
         hints = hints_for(job, side, subject["path"], owner)
         find = synthesis.synthesize if issubclass(cls, nn.Module) else synthesis.arguments_for
-        made = synthesis.Recipe.from_json(known["owner"]) if known else find(cls, hints, job["budget"] / 4)
+        if known:
+            made = synthesis.Recipe.from_json(known["owner"])
+        else:
+            made = _found(find, cls, hints, job["budget"] / 4)
         recipes["owner"] = made.to_json()
         function = getattr(synthesis.build(cls, made), name)
     else:
@@ -244,9 +253,19 @@ def _callable(job: Message, payload: Message) -> tuple[Any, Any]:
     else:
         hints = hints_for(job, side, subject["path"], subject["function"])
         tried = with_models(cut_short(function), subject["path"], name)
-        recipe = synthesis.arguments_for(tried, hints, job["budget"] / 4)
+        recipe = _found(synthesis.arguments_for, tried, hints, job["budget"] / 4)
     payload["recipe"] = {**recipes, "call": recipe.to_json()}
     return function, recipe
+
+
+def _found(find: Callable[..., Any], target: Any, hints: Message, seconds: float) -> Any:
+    """What a search finds; one that time ended might find something else in another run."""
+    started = clock.now()
+    try:
+        return find(target, hints, seconds)
+    finally:
+        if clock.now() - started > _NEARLY_ALL * seconds:
+            reached.hurry()
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 from typing import Callable, Mapping, Tuple
 
-from . import jobs, spawning
+from . import jobs, reached, spawning
 from .frames import send
 
 Machinery = Tuple[jobs.Conduct, Mapping[str, jobs.Stage]]
@@ -57,7 +58,7 @@ def main(
 
         with contextlib.suppress(Exception):  # each job is slower then
             warm_up()
-    send(replies, {"ready": version})
+    send(replies, {"ready": version, "python": sys.version, "libraries": reached.environment()})
     try:
         if fork:
             from .zygote import Zygote  # what it needs exists only where processes can be forked
