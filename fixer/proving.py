@@ -139,7 +139,12 @@ class Prover:
     def _in_company(
         self, sources: Sources, accepted: EditSet, group: list[Candidate]
     ) -> tuple[list[Ruling], list[Ruling]]:
-        """The largest company in which every fix holds, and those that fell out of it on the way."""
+        """The largest company found in which every fix holds, and those that fell out of it on the way.
+
+        A wrong fix may keep the others from running at all. Where it is refuted, they go on without it;
+        where no fix holds and it does not show which is to blame, each half of them is tried on its own, so
+        one wrong fix among many is found in as many rounds as they can be halved.
+        """
         fallen: list[Ruling] = []
         while group:
             rulings = [
@@ -148,9 +153,25 @@ class Prover:
             ]
             if all(ruling.accepted for ruling in rulings):
                 return rulings, fallen
-            fallen += [ruling for ruling in rulings if not ruling.accepted]
-            group = [ruling.candidate for ruling in rulings if ruling.accepted]
+            refuted = [ruling for ruling in rulings if ruling.status is Status.REFUTED]
+            left = [ruling for ruling in rulings if ruling.accepted]
+            if not left and 0 < len(refuted) < len(rulings):
+                left = [ruling for ruling in rulings if ruling.status is not Status.REFUTED]
+            if not left and len(group) > 1:
+                return self._in_halves(sources, accepted, group, fallen)
+            fallen += [ruling for ruling in rulings if ruling not in left]
+            group = [ruling.candidate for ruling in left]
         return [], fallen
+
+    def _in_halves(
+        self, sources: Sources, accepted: EditSet, group: list[Candidate], fallen: list[Ruling]
+    ) -> tuple[list[Ruling], list[Ruling]]:
+        """What holds in either half, the second on top of what holds in the first."""
+        middle = len(group) // 2
+        together, apart = self._in_company(sources, accepted, group[:middle])
+        accepted = EditSet.union([accepted, *(ruling.candidate.fix.edits for ruling in together)])
+        others, more = self._in_company(sources, accepted, group[middle:])
+        return [*together, *others], [*fallen, *apart, *more]
 
     def _ruling(self, sources: Sources, before: EditSet, candidate: Candidate) -> Ruling:
         """Verify one fix with `before` in the text on both sides."""

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixer.apply import execute, plan, survey
-from fixer.contract import Promise, Verdict
+from fixer.contract import Promise, Verdict, Verification
 from fixer.edits import Edit, EditSet, Encoder, moved, origin
 from fixer.outcome import Plan, Status
 from fixer.policy import Policy, VerifyMode
 from fixer.rule import Applicability
 from fixer.source import Source
+from fixer.verify import Job
 from tests.fakes import Opinion, Word, Words, tree
 
 OFF = Policy(verify=VerifyMode.OFF)
@@ -267,6 +268,49 @@ def test_company_shrinks_to_those_that_hold(tmp_path: Path) -> None:
     final = "whole = 1\ncracked = 2\nwhole = 3\n"
     proofs = [after for _, after in judge.jobs if after[tmp_path / "net.py"] == final]
     assert len(proofs) == 2, "those that are written are proven without the one that is not"
+
+
+class Poisoned(Opinion):
+    """Can tell nothing of a text that has the wrong fix in it, but for that fix itself if it is asked."""
+
+    blames = True
+
+    def verify(self, job: Job) -> Verification:
+        verification = super().verify(job)
+        before, after = ("".join(texts.values()) for texts in self.jobs[-1])
+        if "glued" not in after or (self.blames and "glued" not in before):
+            return verification
+        return Verification(Verdict.UNVERIFIED, "the fixed code fails elsewhere")
+
+
+@pytest.mark.parametrize("blames", [True, False])
+@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_one_wrong_fix_takes_no_other_down(tmp_path: Path, place: int, blames: bool, at_once: int) -> None:
+    rules = (REPAIR, Word("AAA004", "cracked", "glued", promise=Promise.REPAIRS))
+    judge = Poisoned({"glued": Verdict.REFUTED})
+    judge.blames, judge.at_once = blames, at_once
+    words = ["cracked" if index == place else "broken" for index in range(8)]
+    code = "".join(f"{word} = {index}\n" for index, word in enumerate(words))
+    result = run(tmp_path, code, *rules, policy=Policy(), judge=judge)
+    assert text(result, tmp_path / "net.py") == code.replace("broken", "whole")
+    assert len(judge.jobs) <= 8 * 4, "about log n rounds"
+
+
+def test_a_repair_that_needs_its_neighbours_survives_a_wrong_one(tmp_path: Path) -> None:
+    class Demanding(Poisoned):
+        """Runs nothing while anything is broken."""
+
+        def verify(self, job: Job) -> Verification:
+            verification = super().verify(job)
+            if "broken" in "".join(self.jobs[-1][1].values()):
+                return Verification(Verdict.UNVERIFIED, "the fixed code fails elsewhere")
+            return verification
+
+    rules = (REPAIR, Word("AAA004", "cracked", "glued", promise=Promise.REPAIRS))
+    judge = Demanding({"glued": Verdict.REFUTED})
+    result = run(tmp_path, "broken = 1\ncracked = 2\nbroken = 3\n", *rules, policy=Policy(), judge=judge)
+    assert text(result, tmp_path / "net.py") == "whole = 1\ncracked = 2\nwhole = 3\n"
 
 
 def test_refuted_in_company_is_not_written_as_merely_unverified(tmp_path: Path) -> None:
