@@ -70,7 +70,7 @@ class Opinion:
     needs: str | None = None
     """A word without which nothing runs: its absence from the text after the fix is `unverified`."""
 
-    at_once: int = 1
+    at_once = 1
 
     def verify_all(self, jobs: Sequence[Job]) -> list[Verification]:
         return [self.verify(job) for job in jobs]

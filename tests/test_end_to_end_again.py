@@ -65,7 +65,7 @@ def test_second_run_over_all_golden_cases_in_one_tree_changes_nothing(cli: Cli) 
 @pytest.mark.slow
 def test_second_verified_run_over_the_examples_changes_nothing(cli: Cli) -> None:
     shutil.copytree(EXAMPLES, cli.folder, dirs_exist_ok=True)
-    settles(cli, "apply", "--python", sys.executable)
+    settles(cli, "apply", "--no-cache", "--python", sys.executable)
 
 
 # Somebody else writes too
