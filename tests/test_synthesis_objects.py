@@ -4,17 +4,19 @@ import json
 
 import pytest
 import torch
-from torch import nn
+from torch import nn, overrides
 
 from fixer.verify.worker.synthesis import (
     HarnessError,
     Recipe,
     build,
     call,
+    clock,
     flatten_tensors,
     make_inputs,
     synthesize,
 )
+from fixer.verify.worker.synthesis.probing import OnCpu, attempt
 
 BUDGET = 20.0
 """Much more than any needs: what takes part in a crowd must not fail."""
@@ -142,6 +144,8 @@ class WellConfigured(nn.Module):
         assert self.size == 24
         if len(stages) != 3:
             raise ValueError(f"stages must have length 3; got length {len(stages)}.")
+        table = config["table"]
+        table = torch.from_numpy(table)
         self.fc = nn.Linear(self.size, 3)
 
     def forward(self, x):
@@ -204,3 +208,17 @@ def test_what_only_subclasses_have_makes_a_class_abstract():
 def test_what_a_subclass_has_to_define_makes_a_class_abstract():
     with pytest.raises(HarnessError, match=r"^Base is abstract: outputs only raises$"):
         synthesize(Base, {}, BUDGET)
+
+
+def test_an_attempt_leaves_torch_the_modes_that_it_had() -> None:
+    """A search is stopped by a timer, which may strike while a mode is entered or left."""
+
+    def stopped() -> None:
+        overrides._pop_mode()
+        raise RuntimeError("stopped")
+
+    with OnCpu(), OnCpu():
+        failed = attempt(stopped, clock.now() + 5, "").failure
+        assert failed is not None
+        assert len(overrides._get_current_function_mode_stack()) == 2
+    assert not overrides._get_current_function_mode_stack()

@@ -215,36 +215,6 @@ def value_in(node: ast.expr, frame: Frame) -> Any:
     return eval(code, frame.outer, frame.scope)  # an expression of the code under test, in its own frame
 
 
-_KIND_OF_TYPE = {
-    "tuple": "tuple",
-    "list": "list",
-    "int": "int",
-    "float": "float",
-    "str": "str",
-    "bool": "bool",
-    "dict": "namespace",
-    "Module": "module",
-    "Tensor": "tensor",
-    "Sequence": "list",
-}
-
-
-def wanted_kinds(failure: Failure, sources: Sources) -> list[str]:
-    """Return the kinds that a failing ``assert isinstance(...)`` (or the `if` around a raise) allows."""
-    frame = next(iter(reversed(failure.own_frames)), None)
-    guard = sources.guard(frame.filename, frame.line) if frame is not None else None
-    if guard is None or not isinstance(failure.error, (AssertionError, TypeError, ValueError)):
-        return []
-    calls = (node for node in ast.walk(guard) if isinstance(node, ast.Call))
-    tests = [node for node in calls if source.dotted(node.func) == "isinstance" and len(node.args) == 2]
-    types = (source.dotted(item) for test in tests for item in ast.walk(test.args[1]))
-    return [
-        _KIND_OF_TYPE[last]
-        for last in (path.rsplit(".", 1)[-1] for path in types if path)
-        if last in _KIND_OF_TYPE
-    ]
-
-
 def missing_key(failure: Failure) -> str | None:
     """Return the entry that a namespace or a stand-in turned out not to have."""
     match = re.search(

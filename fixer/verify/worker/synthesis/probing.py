@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import nn, overrides
 from torch.overrides import TorchFunctionMode
 
 from . import clock
@@ -192,23 +192,43 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def limited(seconds: float) -> Iterator[None]:
+def modes_kept() -> Iterator[None]:
+    """Give torch its modes back afterwards: whoever is stopped while one is entered or left loses count."""
+    torch_modes: Any = overrides
+    before = torch_modes._get_current_function_mode_stack()
+    try:
+        yield
+    finally:
+        if torch_modes._get_current_function_mode_stack() != before:
+            while torch_modes._get_current_function_mode_stack():
+                torch_modes._pop_mode()
+            for mode in before:
+                torch_modes._push_mode(mode)
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[Callable[[], None]]:
     """Raise `_OutOfTimeError` after some seconds of work, where the platform and the thread have a timer.
 
     It is raised again until it arrives: Python drops what is raised in a callback of the garbage collector.
+    Yields what disarms the timer: where it strikes while this context is left, nothing else does.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
+        yield _nothing
         return
+    armed = True
 
     def stop(_number: int, frame: Any) -> None:
-        while frame is not None:
+        while frame is not None and armed:
             if frame.f_code.co_filename == _IMPORTING:
                 return  # half an import would fail whatever imports the module later
             frame = frame.f_back
-        raise _OutOfTimeError("it ran out of time")
+        if armed:
+            raise _OutOfTimeError("it ran out of time")
 
     def disarm() -> None:
+        nonlocal armed
+        armed = False
         for _, timer, _ in timers:
             signal.setitimer(timer, 0)
         for number, handler in previous:
@@ -223,12 +243,21 @@ def limited(seconds: float) -> Iterator[None]:
     for _, timer, after in timers:
         signal.setitimer(timer, after, _AGAIN)
     try:
-        yield
+        yield disarm
     finally:
-        try:
-            disarm()
-        except _OutOfTimeError:  # it arrived just now: what is left armed would end the process
-            disarm()
+        _surely(disarm)
+
+
+def _nothing() -> None:
+    """There is no timer."""
+
+
+def _surely(disarm: Callable[[], None]) -> None:
+    """Disarm a timer that may strike right now: what is left armed would end the process."""
+    try:
+        disarm()
+    except _OutOfTimeError:
+        disarm()
 
 
 @contextlib.contextmanager
@@ -278,12 +307,15 @@ def attempt(
         calls += 1
 
     handle = nn.modules.module.register_module_forward_pre_hook(count)
+    disarm: Callable[[], None] = _nothing
     try:
-        with quiet(), seeded(0), torch.enable_grad(), limited(deadline - clock.now()):
+        with modes_kept(), quiet(), seeded(0), torch.enable_grad(), limited(deadline - clock.now()) as disarm:
             return Attempt(function(), None)
     except (Exception, SystemExit, _OutOfTimeError) as error:
+        _surely(disarm)
         return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls, tensors or {}))
     finally:
+        _surely(disarm)
         handle.remove()
 
 

@@ -16,7 +16,6 @@ from torch import nn
 
 from . import (
     forwarded,
-    mismatch,
     names,
     repair_objects,
     repair_shapes,
@@ -24,6 +23,7 @@ from . import (
     signatures,
     source,
     specs,
+    wanted,
 )
 from .arguments import without_absent
 from .case import Case
@@ -167,35 +167,6 @@ def _large_defaults(named: Spec) -> State:
     }
 
 
-_CALLED = ("class", "callable", "module")
-# The kinds that would do, and what an error says about an argument that should be one of them.
-_KINDS = (
-    (("tuple",), r"(must|needs to|should) be (a )?tuple"),
-    (("modules",), r"extend should be called with an iterable"),
-    (
-        ("list", "modules", "namespace"),
-        r"is not (iterable|subscriptable)|has no len|cannot unpack|after \* must",
-    ),
-    (("list", "modules", "namespace"), r"(must|needs to|should) be (a )?(list|sequence|iterable)"),
-    (_CALLED, r"is not callable"),
-    (("module",), r"not a Module|must be .*Module"),
-    (("tensor",), r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor"),
-    (("array",), r"has no attribute '(astype|tolist)'|expected np.ndarray"),
-    (("str",), r"has no attribute '(lower|split|startswith|upper)'"),
-    (("module",), r"has no attribute '(parameters|modules|eval|train|state_dict|forward|weight|inverse)'"),
-    (("module",), r"has no attribute '(log_prob|sample)'"),
-    (("namespace", "module", "list"), r"'\w+' object has no attribute"),
-    (("namespace",), r"argument after \*\* must be a mapping"),
-    (("tensor", "int"), r"between instances of 'Tensor' and"),
-    (("int", "float", "list"), r"interpreted as an integer|must be int|invalid combination of arguments"),
-    (
-        ("int", "float", "list"),
-        r"unsupported operand|not supported between|must be real number|tuple of ints",
-    ),
-    (("int", "float", "list"), r"multiply sequence|int\(\) argument|can only concatenate"),
-)
-
-
 def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """An argument of the wrong kind: the message says what was asked of it."""
     if not isinstance(failure.error, (TypeError, AttributeError, ValueError, AssertionError)):
@@ -207,11 +178,7 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     if attribute:
         for cls in itertools.islice(repair_objects.classes_with(attribute[1], plan), 4):
             yield from ({**state, name: plan.context.instance(cls)} for name in suspects[:2])
-    asked = mismatch.wanted_kinds(failure, plan.context.sources)
-    said = next((kinds for kinds, pattern in _KINDS if re.search(pattern, failure.message)), ())
-    if said == _CALLED and all(frame.function != "__init__" for frame in failure.own_frames[-1:]):
-        said = said[::-1]  # what `forward` calls is seldom a class
-    for kind in dict.fromkeys([*asked, *said]):
+    for kind in wanted.kinds(failure, plan.context.sources):
         for name in suspects:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import mismatch, names, source, specs
+from . import mismatch, names, source, specs, wanted
 from .arguments import unique
 from .kinds import defines, of_kind
 from .uses import KIND_OF_METHOD, asked_by_methods, asked_of_result, used_in
@@ -178,7 +178,8 @@ def _other_values(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
             for value in right if isinstance(right, (list, tuple, set)) else [right]:
                 if type(value) in (int, float, str):
                     yield specs.literal(value)
-        for kind in (names.kind_of(key), *_USUAL_KINDS):
+        asked = wanted.kinds(failure, plan.context.sources)
+        for kind in dict.fromkeys([*asked, names.kind_of(key), *_USUAL_KINDS]):
             yield from of_kind(kind, key, plan.context)[:2]
 
     return unique(found())
