@@ -53,4 +53,6 @@ def _of_model(verifier: Verifier, folder: Path, model: Model, only: str, part: s
     verdicts = verifier.verify_all([job_of(folder, model, text) for _, _, text in mistakes])
     for (kind, number, _), observed, found in zip(mistakes, seen, verdicts, strict=True):
         change = difference(right, observed, exact)
-        yield Result(kind, model.name, number, change, found.verdict.value, found.reason)
+        yield Result(
+            kind, model.name, number, change, found.verdict.value, found.reason.replace(f"{folder}/", "")
+        )

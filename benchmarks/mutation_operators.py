@@ -74,6 +74,7 @@ class _Finder:
         for line in self.data.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
         self._tree = ast.parse(text)
+        self._parents = {child: node for node in ast.walk(self._tree) for child in ast.iter_child_nodes(node)}
 
     def functions(self, spans: Sequence[tuple[int, int]]) -> Iterator[ast.FunctionDef]:
         """The functions that a span touches; `forward` of the class where it touches none."""
@@ -139,8 +140,9 @@ class _Finder:
 
     def _of_call(self, node: ast.Call) -> Iterator[tuple[str, int, int, str]]:
         start, end = self._span(node)
-        yield "call detached", start, end, f"({self._text(node)}).detach()"
-        yield "call negated", start, end, f"(-({self._text(node)}))"
+        if self._is_a_value(node):
+            yield "call detached", start, end, f"({self._text(node)}).detach()"
+            yield "call negated", start, end, f"(-({self._text(node)}))"
         if len(node.args) >= 2:
             first, second = node.args[:2]
             low, high = self._span(first)[0], self._span(second)[1]
@@ -154,6 +156,14 @@ class _Finder:
         if isinstance(node.func, ast.Name) and node.func.id == "range" and node.args:
             low, high = self._span(node.args[-1])
             yield "loop one shorter", low, high, f"{self._text(node.args[-1])} - 1"
+
+    def _is_a_value(self, node: ast.Call) -> bool:
+        """Whether somebody computes with what a call returns, so that its sign and its graph matter."""
+        parent = self._parents.get(node)
+        if isinstance(parent, (ast.Expr, ast.If, ast.IfExp, ast.For, ast.withitem)):
+            return False
+        name = self._text(node.func)
+        return name not in ("super", "isinstance", "range", "enumerate", "len") and "Parameter" not in name
 
     def _between(
         self, name: str, left: ast.AST, right: ast.AST, operator: ast.AST

@@ -403,3 +403,48 @@ def test_without_fork_the_end_is_reported(
 def test_without_fork_the_tree_cannot_be_written(spawning: CageVerifier, tmp_path: Path) -> None:
     outcome = call(spawning, tmp_path, "open(__file__, 'w')")
     assert outcome["error"]["type"] == "PermissionError"
+
+
+def test_what_is_replaced_under_verification_is_noticed(verifier: CageVerifier, tmp_path: Path) -> None:
+    error = call(verifier, tmp_path, "torch.equal = lambda *_: True")["error"]
+    assert error["message"] == "the code replaces torch.equal, which verification relies on"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return libc.socket(1, 2, 0)",
+        "return libc.shmget(0, 4096, 0o1600)",
+        "return libc.tgkill(os.getppid(), os.getppid(), 9)",
+        "return libc.fcntl(0, 8, os.getppid())",
+        "return libc.syscall(425, 8, (ctypes.c_char * 256)())",
+        "return libc.ptrace(16, os.getppid(), 0, 0)",
+    ],
+)
+def test_native_code_is_refused_what_the_kernel_can_refuse(
+    verifier: CageVerifier, tmp_path: Path, body: str
+) -> None:
+    outcome = call(verifier, tmp_path, f"libc = ctypes.CDLL(None)\n{body}")
+    assert outcome["value"]["result"] == -1
+
+
+def test_native_changes_of_a_file_do_nothing(verifier: CageVerifier, tmp_path: Path) -> None:
+    keep = tmp_path / "keep.txt"
+    keep.write_text("kept")
+    before = keep.stat()
+    calls = "libc.chmod(f, 0)\nlibc.chown(f, 1, 1)\nlibc.utimes(f, None)"
+    call(verifier, tmp_path, f"libc, f = ctypes.CDLL(None), {str(keep)!r}.encode()\n{calls}")
+    assert keep.stat() == before
+
+
+def test_limits_can_be_asked_for_but_not_changed(verifier: CageVerifier, tmp_path: Path) -> None:
+    body = "import resource as r\nr.setrlimit(r.RLIMIT_AS, (-1, -1))\nreturn r.getrlimit(r.RLIMIT_AS)"
+    assert -1 not in call(verifier, tmp_path, body)["value"]["result"]
+
+
+@needs_landlock
+def test_other_processes_keep_their_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    with CageVerifier(VerifySettings(), tmp_path) as verifier:
+        outcome = call(verifier, tmp_path, f"return open('/proc/{os.getpid()}/environ').read()")
+    assert outcome["error"]["type"] == "PermissionError"

@@ -144,3 +144,39 @@ def test_one_mistake_of_every_kind_is_refuted(tmp_path: Path) -> None:
         if change is not None and found.verdict is not Verdict.REFUTED:
             missed.append(f"{kind.name}, {model.name}: {found.reason}; but {change}")
     assert not missed
+
+
+HIDDEN = (
+    "a random number more in forward",
+    "a random number of Python's more in forward",
+    "default type changed by forward",
+    "gradient dropped with the projection",
+    "input overwritten",
+    "projected in training mode only",
+    "projected at the first steps only",
+)
+"""Kinds of mistakes that outputs, gradients and parameters alone do not show."""
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_mistake_that_outputs_do_not_show(tmp_path: Path, name: str) -> None:
+    model = next(model for model in PROJECTIONS if model.name == "several optimizers")
+    kind = next(kind for kind in KINDS if kind.name == name)
+    for number, text in enumerate(kind.texts(Anatomy(model))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = projected(folder, model, text)
+        assert found.verdict is Verdict.REFUTED, found.reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        ("    model = Net()\n", "    model = Net()\n    model.eval()\n", Verdict.UNVERIFIED),  # not replayed
+        ("    return model", "    model.eval()\n    return model", Verdict.REFUTED),
+    ],
+)
+def test_a_line_beside_the_replayed_statement(tmp_path: Path, old: str, new: str, verdict: Verdict) -> None:
+    model = next(model for model in PROJECTIONS if model.name == "several optimizers")
+    found = projected(tmp_path, model, model.after.replace(old, new))
+    assert found.verdict is verdict, found.reason

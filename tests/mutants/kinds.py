@@ -30,8 +30,34 @@ class Kind:
 
 
 KINDS: list[Kind] = []
-REASONS: dict[str, str] = {}
-"""Why a mistake of a kind may change nothing in some models."""
+REASONS = {
+    "a key of state_dict renamed": "the hook finds no key to rename in a model that holds others only",
+    "a mask's complement or transpose": "the mask is its own transpose",
+    "a number of __init__ or forward changed": "an initial value that the projection overwrites, or a seed",
+    "a number of the projection changed": "the constant is not what limits the parameter",
+    "buffers not saved any more": "the model has no buffers",
+    "dropout changed": "the model has no dropout",
+    "eps of a norm changed": "the model has no norm",
+    "eval mode in forward": "it is left as it is where it is called in eval mode",
+    "hook of a new instance": "the code registers no hook under this name",
+    "input detached": "the inputs are whole numbers",
+    "momentum of batch norm changed": "the model has no batch norm",
+    "parameters not tied any more": "the model shares no parameters",
+    "running statistics switched off": "layers that have such statistics already go on using them",
+    "called once, not registered": "the code registers no hook under this name",
+    "copied, and frozen": "switching twice changes nothing",
+    "one row copied and broadcast": "all rows are equal",
+    "outputs rounded to half precision": "the model works in half precision",
+    "outputs in double precision": "the model works in double precision",
+    "parameters in double precision": "the model works in double precision",
+    "projected in half precision": "what is projected has few digits",
+    "value rounded to half precision": "the value has few digits",
+    "value rolled": "the value is the same in every place",
+    "value transposed": "the value is its own transpose",
+    "value turned around": "the value is the same in every place",
+    "mean copied and broadcast": "the value is the same in every place",
+}
+"""Why a mistake of a kind changes nothing in some models."""
 
 
 def kind(name: str, *models: type) -> Callable[[Make], Make]:

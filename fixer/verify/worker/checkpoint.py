@@ -21,17 +21,17 @@ _SCALES = (1.5, 10.0, 100.0, 1000.0)
 class Binding:
     """Values under which the author's constraint changes something."""
 
-    scales: dict[str, float] = field(default_factory=dict)
-    """How large each constrained parameter has to be."""
+    values: dict[str, Tensor] = field(default_factory=dict)
+    """A value of each constrained parameter that the constraint has changed."""
     buffers: dict[str, Tensor] = field(default_factory=dict)
     """New values for buffers that the constraint reads, where those it was built with ask for nothing."""
 
 
 def find_binding(module: nn.Module, constrained: Constrained, author: Constraint, seed: int) -> Binding:
     """Look for values that the constraint would change, first with the buffers as they are."""
-    scales = _binding_scales(module, constrained, author, seed)
-    if scales:
-        return Binding(scales)
+    values = _binding_values(module, constrained, author, seed)
+    if values:
+        return Binding(values)
     drawn = {
         f"{prefix}.{name}" if prefix else name: _redrawn_buffer(buffer, seed + index)
         for prefix, instance in constrained.instances(module)
@@ -42,15 +42,15 @@ def find_binding(module: nn.Module, constrained: Constrained, author: Constraint
         return Binding()
     initial = state(module)
     restore(module, drawn)
-    scales = _binding_scales(module, constrained, author, seed)
+    values = _binding_values(module, constrained, author, seed)
     restore(module, initial)
-    return Binding(scales, drawn) if scales else Binding()
+    return Binding(values, drawn) if values else Binding()
 
 
-def _binding_scales(
+def _binding_values(
     module: nn.Module, constrained: Constrained, author: Constraint, seed: int
-) -> dict[str, float]:
-    found: dict[str, float] = {}
+) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
     generator = torch.Generator().manual_seed(seed)
     for prefix, instance in constrained.instances(module):
         initial = state(instance)
@@ -59,9 +59,10 @@ def _binding_scales(
         for scale in _SCALES:
             raw = {name: _noise(parameter, generator) * scale for name, parameter in left}
             restore(instance, {**initial, **raw})
+            drawn = {name: parameter.detach().clone() for name, parameter in left}  # tied ones share a value
             author.apply(instance)
-            bound = {name for name, parameter in left if not torch.equal(parameter, raw[name])}
-            found.update({f"{prefix}.{name}" if prefix else name: scale for name in sorted(bound)})
+            bound = {name for name, parameter in left if not torch.equal(parameter, drawn[name])}
+            found.update({f"{prefix}.{name}" if prefix else name: drawn[name] for name in sorted(bound)})
             left = [(name, p) for name, p in left if name not in bound]
             if named and not any(name in dict(left) for name, _ in named):
                 break
@@ -97,8 +98,8 @@ def redrawn(module: nn.Module, seed: int, binding: Binding) -> dict[str, Tensor]
             continue
         if id(parameter) not in drawn:
             noise = _noise(parameter, generator)
-            if name in binding.scales:
-                value = noise * binding.scales[name]
+            if name in binding.values:
+                value = binding.values[name]
             else:
                 value = parameter.detach() + noise * _spread(parameter)
             drawn[id(parameter)] = value

@@ -225,7 +225,7 @@ class ModelRecord:
         records.write(path, saved)
         self._settings.update(
             checkpoint=path,
-            constrained=sorted(binding.scales),
+            constrained=sorted(binding.values),
             redrawn_buffers=sorted(binding.buffers),
             inside="inside" in saved,
         )

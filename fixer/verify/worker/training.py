@@ -160,6 +160,7 @@ class Training:
             optimizer = make(module.parameters())
             return optimizer, region.stepper(module, optimizer, run.closure), region.calls_closure
         built = region.build(module)
+        self._recorder.note(run.check, "the model keeps its name", region.keeps_model)
         run.facts["hooks"] = len(built._optimizer_step_post_hooks)
         if make is not None:
             optimizer = make(held_parameters(built))
@@ -194,7 +195,7 @@ class _Trajectory:
             "pulled": [],
         }
         self._label = label
-        self._check = f"training under {label}"
+        self.check = f"training under {label}"
         self._bench = bench
         self._recorder = recorder
         self._projects = projects
@@ -211,6 +212,8 @@ class _Trajectory:
         """Take so many steps, fewer if the loss diverges."""
         self._module, self._optimizer, self._steps = module, optimizer, steps
         self._start = state(module)
+        self._recorder.note(self.check, "modes", [m.training for m in module.modules()])
+        self._recorder.note(self.check, "trained", [[n, p.requires_grad] for n, p in parameters(module)])
         first_post_hook(optimizer, self._after_update)
         for index in range(steps):
             self._index, self._evaluations = index, 0
@@ -242,10 +245,10 @@ class _Trajectory:
         again = f", evaluation {self._evaluations + 1}" if self._evaluations else ""
         self._evaluations += 1
         detail = f"step {self._index}{again}"
-        self._recorder.note(self._check, f"{detail} loss", loss)
-        self._recorder.note_all(self._check, f"{detail} gradient of", gradients(named))
+        self._recorder.note(self.check, f"{detail} loss", loss)
+        self._recorder.note_all(self.check, f"{detail} gradient of", gradients(named))
         if self._projects:  # the original's are in range only once forward has run
-            self._recorder.note_all(self._check, f"{detail} used", self._worth_noting(named))
+            self._recorder.note_all(self.check, f"{detail} used", self._worth_noting(named))
         value = float(loss.detach())
         self.facts["losses"].append(value)
         self.facts["finite"] &= abs(value) < _DIVERGED
@@ -300,10 +303,10 @@ class _Trajectory:
         self._note_moves(named)
         if self._index == 0:
             left = gradients(self._worth_noting(named))
-            self._recorder.note_all(self._check, f"step {self._index} gradient left on", left)
+            self._recorder.note_all(self.check, f"step {self._index} gradient left on", left)
         if not self._projects:
             held = self._worth_noting(named) + buffers(self._module)
-            self._recorder.note_all(self._check, f"step {self._index} result", held)
+            self._recorder.note_all(self.check, f"step {self._index} result", held)
         elif self._updates is not None and self._raw is not None:
             where = f"{self._label}, step {self._index}"
             self.facts["binding"] += self._updates.note(where, self._raw, self._module)

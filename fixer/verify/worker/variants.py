@@ -36,7 +36,7 @@ def binding_variant(bench: Bench, path: str, projection: Message) -> Bench:
 
 
 def _binds(bench: Bench, constrained: Constrained, author: Constraint) -> bool:
-    return bool(find_binding(bench.build(), constrained, author, bench.seed + 23).scales)
+    return bool(find_binding(bench.build(), constrained, author, bench.seed + 23).values)
 
 
 def _deciding(path: str, name: str, attributes: set[str]) -> list[str]:

@@ -125,6 +125,8 @@ class Region:
         self._closures = _closures(tree, wiring["optimizer"])
         self._code = self._compiled(ast.fix_missing_locations(_Returns().visit(tree)))
         self._prelude, self._prepared = self._preparation(side)
+        self.keeps_model = True
+        """Whether the model's name still stands for the same object once the region has run."""
 
     @property
     def calls_closure(self) -> bool:
@@ -134,8 +136,10 @@ class Region:
     def build(self, model: nn.Module) -> Optimizer:
         """Execute a construction; the optimizer that comes out, wherever the region puts it."""
         namespace = self._namespace(model)
+        bound = _evaluate(self._naming.way, namespace)
         with _watching() as built:
             self._execute(namespace)
+        self.keeps_model = _evaluate(self._naming.way, namespace) is bound
         found = _evaluate(self._wiring["optimizer"], namespace)
         if isinstance(found, Optimizer):
             return found
