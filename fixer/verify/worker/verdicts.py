@@ -43,7 +43,7 @@ class Side:
         self.wide = wide
         """Whether it was run in float64 for the sake of a comparison up to rounding."""
         saved = records.read(file)
-        self.entries: list[Entry] = saved["entries"]
+        self.entries: list[Entry] = [(check, detail, value) for check, detail, value in saved["entries"]]
         self.rejected: list[Tensor | None] = saved["rejected"]
         """For each error, the value that a module refused as a parameter."""
         self.watched: list[Tensor | None] = saved["watched"]
