@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _CHECK = "construction"
 _ORDERED = ("parameters", "buffers", "state_dict keys", "shared parameters")
 _MODULES = "submodules"
-_MODES = "modes afterwards"
+_MODES = ("modes", "modes afterwards")
 DRAWN = "random numbers drawn"
 _MOST = 4
 

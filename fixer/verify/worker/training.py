@@ -213,7 +213,8 @@ class _Trajectory:
         self._module, self._optimizer, self._steps = module, optimizer, steps
         self._start = state(module)
         self._recorder.note(self.check, "modes", [m.training for m in module.modules()])
-        self._recorder.note(self.check, "trained", [[n, p.requires_grad] for n, p in parameters(module)])
+        trained = sorted([name, p.requires_grad] for name, p in parameters(module))
+        self._recorder.note(self.check, "trained", trained)
         first_post_hook(optimizer, self._after_update)
         for index in range(steps):
             self._index, self._evaluations = index, 0
