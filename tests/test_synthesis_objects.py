@@ -152,7 +152,23 @@ class WellConfigured(nn.Module):
         return self.fc(x)
 
 
-@pytest.mark.parametrize("cls", [CountsUsers, Sampler, Steps, Padded, Clips, WellConfigured])
+class TakesBatches(nn.Module):
+    """Reads entries whose names say nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.ITEMS = "who"
+        self.emb = nn.Embedding(7, 5)
+        self.conv = nn.Conv2d(3, 5, 1)
+        self.fc = nn.Linear(11, 5)
+
+    def forward(self, batch):
+        what = batch[self.ITEMS]
+        seen = self.conv(batch["where"]).mean((2, 3))
+        return self.emb(what).mean(1) + seen + self.fc(batch.how)
+
+
+@pytest.mark.parametrize("cls", [CountsUsers, Sampler, Steps, Padded, Clips, WellConfigured, TakesBatches])
 def test_objects_get_what_they_are_asked_for(cls):
     found = synthesize(cls, {"module_classes": [OnlyChannels, Denoiser]}, BUDGET)
     recipe = Recipe.from_json(json.loads(json.dumps(found.to_json())))

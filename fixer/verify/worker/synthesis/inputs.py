@@ -82,6 +82,8 @@ def _guesses(
     said = tensor_dtype(annotation)
     if annotation is not None and said is None:
         yield from annotated(annotation, name, context)
+    if said is None and node is not None and _has_entries(node, name):
+        yield specs.namespace()
     yield from strings(name, function, context)
     if getattr(function, "__name__", "") != "forward":
         yield from tested(name, function, context)
@@ -96,7 +98,7 @@ def _guesses(
         base = next(iter([*consumed, *named]), specs.tensor(shapes.plain(max(rank, 2))))
         if specs.is_tensor(base):
             yield _adjusted(base, rank, dtype)
-    parts = 0 if node is None or named else _parts(node, name)
+    parts = 0 if node is None or named or said is not None else _parts(node, name)
     if parts:
         item = next(iter(consumed), specs.tensor(shapes.plain(2, _widest_guess(owner))))
         yield specs.sequence("tuple", [item] * parts)
@@ -220,13 +222,20 @@ def _parameter_takes(
         if place in (index, item.name)
     ]
     if node is not None and parameters:
-        found = list(_consumed(node, parameters[0], method, owner, context, depth + 1))
-        rank, dtype = _evidence(node, parameters[0])
-        if found and (rank or dtype) and specs.is_tensor(found[0]):
-            yield _adjusted(found[0], rank, dtype)
-        elif rank or dtype:
-            yield _adjusted(specs.tensor(shapes.plain(max(rank, 2))), rank, dtype)
-        yield from found
+        yield from asked_in(node, parameters[0], method, owner, context, depth + 1)
+
+
+def asked_in(
+    node: ast.AST, name: str, method: Callable[..., Any], owner: Any, context: Context, depth: int = 0
+) -> Iterator[Spec]:
+    """Yield what a definition asks of a name in it: by what takes it, and how it is taken apart."""
+    found = list(_consumed(node, name, method, owner, context, depth))
+    rank, dtype = _evidence(node, name)
+    if found and (rank or dtype) and specs.is_tensor(found[0]):
+        yield _adjusted(found[0], rank, dtype)
+    elif rank or dtype:
+        yield _adjusted(specs.tensor(shapes.plain(max(rank, 2))), rank, dtype)
+    yield from found
 
 
 def _value(node: ast.AST, scope: dict[str, Any]) -> Any:
@@ -291,6 +300,17 @@ def _parts(node: ast.AST, name: str) -> int:
         if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Tuple):
             return len(parent.targets[0].elts)
     return 0
+
+
+def _has_entries(node: ast.AST, name: str) -> bool:
+    """Whether an argument is asked for entries by name: ``batch["tokens"]``."""
+    return any(
+        isinstance(parent, ast.Subscript)
+        and parent.value is use.node
+        and isinstance(source.constant(parent.slice), str)
+        for use in source.uses(node, {name})
+        for parent in use.parents[:1]
+    )
 
 
 def _reassigned(use: source.Use) -> bool:

@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import inputs, mismatch, names, repair_shapes, repair_sides, repair_types, shapes, specs
+from . import inputs, mismatch, names, repair_shapes, repair_sides, repair_types, shapes, source, specs
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import modules_with, of_kind
+from .repair_objects import within
 from .roles import in_role
 from .uses import KIND_OF_METHOD
 
@@ -99,6 +100,8 @@ def _missing_entry(case: Case) -> Iterator[State]:
         if case.state[name] == specs.helper("PassThrough"):
             yield from ({**case.state, name: module} for module in modules_with(key, case.probe.context)[:4])
         for path, spec in specs.namespaces(case.state[name], (name,)):
+            if not spec["items"] and KIND_OF_METHOD.get(key) == "tensor":  # it is no batch at all
+                yield from _as_tensor(case, name)
             if key not in spec["items"]:
                 yield from (specs.replaced(case.state, (*path, key), guess) for guess in guesses)
 
@@ -106,11 +109,29 @@ def _missing_entry(case: Case) -> Iterator[State]:
 def _entry(key: str, case: Case) -> list[Spec]:
     tensors = (specs.tensor(shapes.plain(rank)) for rank in (2, 3, 4))
     return [
+        *_asked_of_entry(key, case),
         *inputs.by_name(key),
         *in_role(key, case.probe.context),
         *tensors,
         specs.literal(names.integer(key)),
     ]
+
+
+def _asked_of_entry(key: str, case: Case) -> Iterator[Spec]:
+    """Yield what the failing function goes on to do with the entry that it did not get."""
+    sources = case.probe.context.sources
+    for frame in reversed(case.failure.own_frames):
+        statement = sources.statement(frame.filename, frame.line)
+        definition = sources.enclosing(frame.filename, frame.line)
+        if statement is None or definition is None:
+            continue
+        paths = [source.dotted(use.node) for use in source.entries(statement, key)]
+        held = {name for path in paths if path for name in source.aliases(definition, path)}
+        held |= {name for name in map(source.dotted, getattr(statement, "targets", ())) if name}
+        for name in sorted(held):
+            owner = frame.scope.get("self")
+            found = inputs.asked_in(definition, name, within(frame), owner, case.probe.context)
+            yield from itertools.islice(found, 2)
 
 
 def _as_object(case: Case, name: str) -> Iterator[Spec]:

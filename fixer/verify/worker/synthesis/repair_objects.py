@@ -82,15 +82,15 @@ def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     def found() -> Iterator[Spec]:
         for frame, use in _entry_uses(key, failure, plan):
             definition = plan.context.sources.enclosing(frame.filename, frame.line)
-            within, path = _within(frame), source.dotted(use.node)
+            function, path = within(frame), source.dotted(use.node)
             if definition is None:
                 continue
             parent = next(iter(use.parents), None)
             if isinstance(parent, ast.Call) and parent.func is use.node:
-                results = asked_of_result(use, definition, within, plan.context)
+                results = asked_of_result(use, definition, function, plan.context)
                 yield from (specs.helper("Returns", value=result) for result in unique(results))
             elif path is not None:
-                yield from used_in(definition, path, within, plan.context)
+                yield from used_in(definition, path, function, plan.context)
                 yield from asked_by_methods(definition, path, plan.cls, plan.context)
         yield from of_kind(names.kind_of(key), key, plan.context)
         yield from of_kind("int", key, plan.context)
@@ -98,9 +98,9 @@ def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     return unique(found())
 
 
-def _within(frame: Frame) -> Callable[..., Any]:
+def within(frame: Frame) -> Callable[..., Any]:
     """Return a function whose globals are those of a frame: all that reading its source needs of it."""
-    return types.FunctionType(_within.__code__, frame.outer)
+    return types.FunctionType(within.__code__, frame.outer)
 
 
 def classes_with(attribute: str, plan: Plan, argument: str | None = None) -> Iterator[type]:

@@ -31,7 +31,8 @@ KIND_OF_METHOD = _by_word(
         "namespace": "keys items values get pop update copy setdefault",
         "str": "lower upper split startswith endswith format strip",
         "array": "astype tolist tobytes",
-        "tensor": "size shape dim view detach clone float long unsqueeze ndim T numel dtype to cuda cpu",
+        "tensor": "size shape dim view detach clone float long unsqueeze ndim T numel dtype device to"
+        " cuda cpu",
         "module": "parameters modules state_dict children eval train weight requires_grad_ apply forward"
         " log_prob load_state_dict sample named_parameters named_modules named_children",
     }
