@@ -23,6 +23,7 @@ def counted(job: Message, payload: Message) -> Message:
     """Record a side, and count what was asked of the model on the way."""
     import torch
     from _fixer_worker import bench, stages, synthesis  # type: ignore[import-not-found]
+    from torch.optim.optimizer import register_optimizer_step_post_hook
 
     counts: Counter[str] = Counter()
 
@@ -36,7 +37,7 @@ def counted(job: Message, payload: Message) -> Message:
     synthesis.call = counting("forward", synthesis.call)
     bench.Run.backward = counting("backward", bench.Run.backward)
     torch.autograd.grad = counting("backward", torch.autograd.grad)
-    torch.optim.optimizer.register_optimizer_step_post_hook(counting("step", lambda *_: None))
+    register_optimizer_step_post_hook(counting("step", lambda *_: None))
     facts: Message = stages.record(job, payload)
     return {**facts, "counts": dict(counts)}
 
@@ -84,7 +85,9 @@ def conduct(job: Message, run_stage: Any) -> Message:
     seconds = 0.0
     if counts["forward"]:
         answer = run_stage("floor", "after", {**last, "counts": dict(counts)})
-        seconds = answer["value"]["seconds"] if answer["ok"] else 0.0
+        if not answer["ok"]:
+            raise RuntimeError(f"the models alone: {answer}")
+        seconds = answer["value"]["seconds"]
     verdict["evidence"]["floor"] = {"seconds": seconds, **counts}
     return verdict
 

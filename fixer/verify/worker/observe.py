@@ -74,7 +74,10 @@ class Recorder:
         plain = tensor.detach()
         if plain.layout != torch.strided:
             plain = plain.to_dense()
-        plain = plain.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
+        if plain.device.type == "cpu" and not (plain.is_conj() or plain.is_neg()):
+            plain = plain.clone(memory_format=torch.contiguous_format)
+        else:
+            plain = plain.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
         size = plain.numel() * plain.element_size()
         if size > max(self._room, _SMALL) and not whole:
             # Digests of tensors that differ in their last bits have nothing in common; samples do.

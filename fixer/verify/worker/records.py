@@ -61,6 +61,9 @@ def read(path: str) -> Any:
 
 def _plain(tensor: Tensor) -> Tensor:
     """The same numbers, one after the other in the memory of the processor."""
+    unusual = tensor.requires_grad or tensor.is_conj() or tensor.is_neg() or tensor.is_quantized
+    if tensor.device.type == "cpu" and tensor.is_contiguous() and not unusual:
+        return tensor  # as nearly all are, copies of ours
     plain = tensor.detach()
     plain = plain.dequantize() if plain.is_quantized else plain
     return plain.to("cpu").resolve_conj().resolve_neg().contiguous()
