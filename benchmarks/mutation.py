@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
@@ -39,6 +40,16 @@ def shown(results: Iterable[Result]) -> Iterator[Result]:
         yield result
 
 
+def keep(label: str | None, summaries: dict[str, Any]) -> None:
+    """Write results down, beside those of other parts, if they have a label."""
+    if label is None:
+        return
+    kept = {**(json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}), **summaries}
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+    explained = mutation_golden.explained()
+    PAGE.write_text(mutation_page.page(kept, mutation_models.PLACES, REASONS, explained), "utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Run what is asked for; 1 if a mistake that changes behaviour was not refuted."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -51,23 +62,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--label", help="keep the result under this name and write the page")
     options = parser.parse_args(arguments)
     if options.seeds:
-        return mutation_golden.under_seeds(options.seeds, options.place)
+        seeds = mutation_golden.under_seeds(options.seeds, options.place)
+        print("\n".join(f"{other} under {times} seeds" for other, times in seeds["others"].items()))
+        count = sum(seeds["others"].values())
+        print(f"{seeds['cases']} cases under {seeds['seeds']} seeds, {count} other verdicts")
+        keep(options.label, {"seeds": {"label": options.label, **seeds}})
+        return int(bool(seeds["others"]))
     parts = {"models": mutation_models.judged, "golden": mutation_golden.judged}
     found = {
         name: list(shown(judged(options.only, options.place, options.every, options.at_once)))
         for name, judged in parts.items()
         if options.part in (name, "all")
     }
-    if options.label:
-        kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-        kept = {
-            **kept,
-            **{name: mutation_page.summary(results, options.label) for name, results in found.items()},
-        }
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-        PAGE.write_text(
-            mutation_page.page(kept, mutation_models.PLACES, REASONS, mutation_golden.explained())
-        )
+    keep(options.label, {name: mutation_page.summary(done, options.label) for name, done in found.items()})
     everything = [result for results in found.values() for result in results]
     missed = sum(result.missed for result in everything)
     print(f"{len(everything)} mistakes, {missed} missed")

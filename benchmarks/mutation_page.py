@@ -28,8 +28,8 @@ _GOLDEN = """\
 ## Small changes anywhere in the fixed text of the golden cases
 
 One operator, constant, argument, name or statement at a time, in the functions that a proven fix touches. No
-oracle tells which of them change behaviour: what was not refuted was read, and is harmless if
-`mutation_equal.toml` says why.
+oracle tells which of them change behaviour: all count as *changing* but those that `mutation_equal.toml`
+explains.
 """
 
 
@@ -67,7 +67,18 @@ def page(kept: dict[str, Summary], places: int, reasons: dict[str, str], explain
     if "golden" in kept:
         parts += [_GOLDEN, _table(kept["golden"]), _misses(kept["golden"])]
         parts.append(_explained(kept["golden"], explained))
+    if "seeds" in kept:
+        parts.append(_seeds(kept["seeds"]))
     return "\n".join(parts)
+
+
+def _seeds(part: Summary) -> str:
+    count = sum(part["others"].values())
+    told = "".join(f"\n- {other} under {times}" for other, times in part["others"].items())
+    words = (
+        f"Each of {part['cases']} golden cases that are judged, under {part['seeds']} seeds: {count} verdicts"
+    )
+    return f"## Right fixes under many seeds\n\n{part['label']}. {words} other than the expected one.\n{told}"
 
 
 def _table(part: Summary) -> str:
@@ -124,5 +135,5 @@ def _explained(part: Summary, explained: dict[str, Any]) -> str:
     for _, place, verdict, _, change in part["survivors"]:
         case, _, shown = place.partition(": ")
         if change is None:
-            rows.append(f"| {case} | `{shown}` | {verdict} | {explained[case][shown]} |")
+            rows.append(f"| {case} | `{shown}` | {verdict} | {explained.get(case, {}).get(shown, '')} |")
     return "\n".join(rows) + "\n" if len(rows) > 4 else ""

@@ -183,6 +183,7 @@ ATTACKS = (
         "/dev/shm", "open('/dev/shm/fixer-hostile', 'wb').write(bytes(1 << 20))", f"{_SAYS}write /dev/shm"
     ),
     Attack("System V memory", "refused(libc.shmget(0, 1 << 20, 0o1600), 'shmget')", "shmget refused"),
+    Attack("memory in a file", "refused(libc.memfd_create(b'hostile', 0), 'memfd')", "memfd refused"),
     Attack("a message queue", "refused(libc.mq_open(b'/hostile', 0o102, 0o600, None), 'mq')", "mq refused"),
     # It changes files.
     Attack("rmtree of the tree", "shutil.rmtree(TREE)", f"{_SAYS}write"),

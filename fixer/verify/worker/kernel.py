@@ -12,7 +12,7 @@ import os
 import platform
 import struct
 import sys
-from typing import Iterable, NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
@@ -53,6 +53,7 @@ class _Calls(NamedTuple):
     clone: int
     fcntl: int
     ioctl: int
+    memfd_create: int
     prlimit: int
     socketpair: int
     signalling: tuple[int, ...]
@@ -76,6 +77,7 @@ _CALLS = {
         clone=56,
         fcntl=72,
         ioctl=16,
+        memfd_create=319,
         prlimit=302,
         socketpair=53,
         # kill, rt_sigqueueinfo, tkill, tgkill, rt_tgsigqueueinfo
@@ -92,7 +94,7 @@ _CALLS = {
             *(321, 298, 323),
             *_NEW,
         ),
-        missing=(_CLONE3, _MEMFD_SECRET, 319),  # memfd_create
+        missing=(_CLONE3, _MEMFD_SECRET),
         idle=(
             # chmod, fchmod, fchmodat, chown, fchown, lchown, fchownat; utime, utimes, futimesat, utimensat
             *(90, 91, 268, 92, 93, 94, 260, 132, 235, 261, 280),
@@ -106,6 +108,7 @@ _CALLS = {
         clone=220,
         fcntl=25,
         ioctl=29,
+        memfd_create=279,
         prlimit=261,
         socketpair=199,
         signalling=(129, 138, 130, 131, 240),
@@ -116,13 +119,13 @@ _CALLS = {
             *(280, 241, 282),
             *_NEW,
         ),
-        missing=(_CLONE3, _MEMFD_SECRET, 279),
+        missing=(_CLONE3, _MEMFD_SECRET),
         idle=(52, 53, 54, 55, 88, 5, 6, 7, 14, 15, 16, 164, 140, *_NEW_IDLE),
     ),
 }
 
 
-def restrict(scratch: str, devices: Iterable[str] = ()) -> bool:
+def restrict(scratch: str, devices: Sequence[str] = ()) -> bool:
     """Confine this process and its threads; say whether writing elsewhere is now impossible."""
     if sys.platform != "linux":
         return False
@@ -133,7 +136,9 @@ def restrict(scratch: str, devices: Iterable[str] = ()) -> bool:
     _give_up_privileges(libc)
     calls = _CALLS.get(platform.machine())
     if calls is not None:
-        _install(libc, _program(calls, os.getpid()))
+        # Memory that no limit of addresses counts; the driver of a device may want it.
+        more = () if devices else (calls.memfd_create,)
+        _install(libc, _program(calls._replace(missing=calls.missing + more), os.getpid()))
     return confined
 
 
@@ -143,7 +148,7 @@ def landlock_version() -> int:
     return int(libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)) if sys.platform == "linux" else 0
 
 
-def _landlock(libc: ctypes.CDLL, scratch: str, devices: Iterable[str]) -> bool:
+def _landlock(libc: ctypes.CDLL, scratch: str, devices: Sequence[str]) -> bool:
     """Allow writing below `scratch`, to `devices` and the null device only; neither TCP nor new programs."""
     version = landlock_version()
     if version < 1:
