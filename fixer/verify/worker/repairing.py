@@ -32,11 +32,13 @@ def _prove_running(trial: Trial) -> tuple[Side, Side, str, bool]:
     before = trial.stage("before", None, _RUNNING[trial.contract["symptom"]])
     _require_built(before, "the original")
     after = trial.stage("after", before, _EVERYTHING)
+    require_same_errors(trial, before, after, phases=_BASIC)
     _require_fixed(trial, after)
     trial.describe(before, after)
     symptom = require_symptom(trial.contract, before, after)
     trial.require_reached(("after", after))
     if trial.projection is not None:
+        _require_same_construction(trial, before, after)
         _require_same_within(trial, before, after)
         return before, after, symptom, True
     _require_same_values(trial, before, after)
@@ -122,7 +124,7 @@ def _require_intent(trial: Trial, meant: Side, after: Side, kind: str) -> None:
 
 
 def _require_same_construction(trial: Trial, before: Side, after: Side) -> None:
-    """A repaired gradient must not change what is built."""
+    """A projection that moves must not change what is built."""
     one, two = ([e for e in side.entries if e[0] == "construction"] for side in (before, after))
     comparison = compare(one, two)
     if comparison.difference is not None:
