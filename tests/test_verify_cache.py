@@ -127,7 +127,9 @@ class TestWhatWasReached:
         }
         kept(tmp_path, {}, **{kind: reached[kind]})
         change[name]()
-        assert (found(cache(tmp_path), {}) is not None) == holds
+        again = cache(tmp_path)
+        again.look_again()
+        assert (found(again, {}) is not None) == holds
 
     def test_a_file_that_changed_while_it_was_run_is_not_trusted(self, tmp_path: Path) -> None:
         (tmp_path / "layer.py").write_text("x = 1\n")
@@ -135,6 +137,15 @@ class TestWhatWasReached:
         reached = {**REACHED, "files": [str(tmp_path / "layer.py")]}
         one.put(one.key({}), {**ANSWER, "reached": reached}, (tmp_path / "layer.py").stat().st_mtime_ns)
         assert found(one, {}) is None
+
+    def test_a_folder_that_changed_while_it_was_run_is_not_trusted(self, tmp_path: Path) -> None:
+        (tmp_path / "tree").mkdir()
+        one = cache(tmp_path)
+        reached = {**REACHED, "folders": [str(tmp_path / "tree")]}
+        one.put(one.key({}), {**ANSWER, "reached": reached}, (tmp_path / "tree").stat().st_mtime_ns)
+        assert found(one, {}) is None
+        one.put(one.key({}), {**ANSWER, "reached": reached}, LATER)
+        assert found(one, {}) is not None
 
 
 class TestWhatIsNotKept:

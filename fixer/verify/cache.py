@@ -46,6 +46,9 @@ class VerdictCache:
         self._identity = ""
         self._written = 0
         self._digests: dict[tuple[str, int, int], str] = {}
+
+    def look_again(self) -> None:
+        """Take nothing for granted that was seen for earlier questions: the tree may have changed since."""
         forget()
 
     @property
@@ -89,7 +92,8 @@ class VerdictCache:
         reached = answer.get("reached")
         if not reached or reached["lost"] or _is_passing(answer, reached):
             return
-        if any(_changed_at(path) > asked_at - _MARGIN for path in reached["files"]):
+        folders = [path for path in reached["folders"] if Path(path) != self._folder.parent]
+        if any(_changed_at(path) > asked_at - _MARGIN for path in (*reached["files"], *folders)):
             return  # it may have been read before or after
         held = {
             "files": {path: self._file(path) for path in reached["files"]},

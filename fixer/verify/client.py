@@ -131,6 +131,7 @@ class Verifier:
             self._cache = VerdictCache(
                 self._settings.cache, self._python, _environment(os.environ, self._settings.device)
             )
+        self._cache.look_again()
         if not self._cache.knows_interpreter:
             try:
                 self._cache.introduce(self._running().hello)
