@@ -256,7 +256,7 @@ def broken_factory() -> nn.Module:
 
 
 def test_a_failing_factory_is_named() -> None:
-    with pytest.raises(HarnessError, match="harness for Gate failed: ValueError: no weights here"):
+    with pytest.raises(HarnessError, match="for Gate failed: ValueError: no weights here"):
         synthesize(Gate, {"harness": {"factory": broken_factory}})
 
 

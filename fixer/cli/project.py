@@ -23,6 +23,7 @@ from fixer.source import MAX_BYTES, Source, SourceError
 from fixer.verify import VerifySettings
 from fixer.verify.cache import FOLDER
 from fixer.verify.interpreter import find
+from fixer.verify.marks import find_marks
 
 STDIN = Path("-")
 
@@ -108,9 +109,9 @@ def gather_tree(options: Options, paths: Sequence[Path], show: Callable[[str], N
 
 
 def verification(options: Options, work: Work) -> VerifySettings:
-    """How verification runs, and where it keeps its verdicts."""
+    """How verification runs, where it keeps its verdicts, and which harnesses the project marks."""
     folder = None if options.no_cache else Path(absolute(work.root)) / FOLDER
-    return replace(work.config.verification, cache=folder)
+    return replace(work.config.verification, cache=folder, marks=tuple(find_marks(work.sources)))
 
 
 def require_interpreter(options: Options, work: Work) -> None:

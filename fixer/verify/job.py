@@ -11,6 +11,7 @@ from typing import Any
 from fixer.contract import Contract
 from fixer.edits import EditSet
 from fixer.source import Source
+from fixer.verify.marks import Mark
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class VerifySettings:
     at_once: int = 1
     """How many fixes are run at the same time, each side of each in one process and one thread."""
     harnesses: tuple[HarnessConfig, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    """Functions of the project that are harnesses by their own word."""
     roots: tuple[Path, ...] = ()
     """Folders to import from, beside those that are found."""
     cache: Path | None = None

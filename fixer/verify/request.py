@@ -59,6 +59,7 @@ def encode(job: Job | Revision, settings: VerifySettings, root: Path) -> dict[st
         "memory": settings.memory,
         "device": settings.device.value,
         "harness": [asdict(harness) for harness in settings.harnesses],
+        "marks": [asdict(mark) for mark in settings.marks],
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 
 from . import overlay
 from .frames import Message
+from .marked import factories_for, is_file
 from .mentions import mentioning
 
 
@@ -30,6 +30,7 @@ def hints_for(job: Message, side: str, path: str, name: str) -> Message:
         "sources": job["overlay"][side],
         "module_classes": _neighbours(path, name),
         "harness": harness_for(job["harness"], path, name),
+        "marked": factories_for(job["marks"], path, name, _imported),
         "mentioning": mentioning(path, job["roots"]),
     }
 
@@ -86,18 +87,12 @@ def harness_for(entries: list[Message], path: str, name: str) -> Message:
     """The user's harness for a class or function, with its factory imported; empty if there is none."""
     for entry in entries:
         place, _, target = entry["target"].rpartition(":")
-        if target == name and _is_file(place, path):
+        if target == name and is_file(place, path):
             given = {key: entry[key] for key in ("args", "kwargs", "inputs") if entry[key]}
             if entry["factory"] is not None:
                 given["factory"] = _imported(entry["factory"])
             return given
     return {}
-
-
-def _is_file(place: str, path: str) -> bool:
-    if place.endswith(".py"):
-        return os.path.realpath(place) == os.path.realpath(path)
-    return place == overlay.module_name(path)[0]
 
 
 def _imported(reference: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -88,7 +89,7 @@ class Recipe:
         """Say how the module is built and called: ``Gate(width=8); forward(x: float32[2, 8])``."""
         call = f"{self.method}({self.inputs.text(by_name=False)})"
         if self.factory is not None:
-            return f"{self.factory['name']}() of the user's harness; {call}"
+            return f"{factory_name(self.factory)}, the user's harness; {call}"
         if self.owner is not None:
             whole = Recipe.from_json(self.owner["recipe"]).describe().partition("; ")[0]
             path = self.owner["path"]
@@ -188,6 +189,20 @@ def reference(factory: Callable[..., Any]) -> dict[str, str]:
     return {"module": factory.__module__, "name": factory.__qualname__, "path": path}
 
 
+def unwrapped(factory: Any) -> Any:
+    """The function below decorators such as `pytest.fixture`."""
+    while not inspect.isfunction(factory) and hasattr(factory, "__wrapped__"):
+        factory = factory.__wrapped__
+    return factory
+
+
+def factory_name(where: dict[str, str]) -> str:
+    """A factory and its file in words."""
+    return (
+        f"{where['name']}() in {os.path.basename(where['path'])}" if where["path"] else f"{where['name']}()"
+    )
+
+
 def _from_factory(where: dict[str, str]) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
     """Call a factory: it returns the module, or ``(module, args)``, or ``(module, args, kwargs)``."""
     if where["module"] not in sys.modules:
@@ -196,7 +211,7 @@ def _from_factory(where: dict[str, str]) -> tuple[nn.Module, tuple[Any, ...], di
             raise probing.HarnessError(f"the harness {where['path']} cannot be loaded")
         sys.modules[where["module"]] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    made = specs.find_named(where["module"], where["name"], {})()
+    made = unwrapped(specs.find_named(where["module"], where["name"], {}))()
     if not isinstance(made, tuple):
         return made, (), {}
     found, *rest = made

@@ -6,6 +6,8 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from . import (
     abstract,
     clock,
@@ -53,8 +55,9 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     """Find out how to build a module and call it, within `budget` seconds.
 
     Hints: `harness` (what the user configured), `source` (text of the class's module), `sources` (texts by
-    path), `module_classes` (candidates for arguments that are modules), `mentioning` (a function that yields
-    name and text of the files which call a name).
+    path), `marked` (functions that are harnesses by their own word), `module_classes` (candidates for
+    arguments that are modules), `mentioning` (a function that yields name and text of the files which call a
+    name).
     Raises `HarnessError` with the last error in one sentence.
     """
     deadline = clock.now() + budget
@@ -64,6 +67,10 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     context.making = lambda other: _made(other, context, deadline)
     if callable(harness.get("factory")):
         return _with_factory(cls, harness, context, deadline)
+    for marked in () if harness else hints.get("marked") or ():
+        found = _marked(cls, marked, context, deadline)
+        if found is not None:
+            return found
     if harness:
         abstract.refuse_declared(cls)
         return _ModuleSearch(cls, harness, context, deadline).run()
@@ -124,13 +131,21 @@ def _taken_out(cls: type, context: Context, deadline: float) -> Recipe | None:
             whole = _ModuleSearch(owner, {}, context, until).run()
         except HarnessError:
             continue
-        for seen in owners.seen_inside(cls, owner, whole, deadline):
-            place = _place(whole, owner, seen.path)
-            origin = f"a part of {owner.__qualname__}"
-            draft = Recipe(cls.__qualname__, None, Arguments(), origin=origin, owner=place)
-            found = _inputs_of_part(cls, draft, seen.inputs, context, deadline)
-            if found is not None:
-                return found
+        found = _out_of(cls, owner, whole, context, deadline)
+        if found is not None:
+            return found
+    return None
+
+
+def _out_of(cls: type, owner: type, whole: Recipe, context: Context, deadline: float) -> Recipe | None:
+    """Take an instance out of one model."""
+    for seen in owners.seen_inside(cls, owner, whole, deadline):
+        place = _place(whole, owner, seen.path)
+        origin = f"a part of {owner.__qualname__}"
+        draft = Recipe(cls.__qualname__, None, Arguments(), origin=origin, owner=place)
+        found = _inputs_of_part(cls, draft, seen.inputs, context, deadline)
+        if found is not None:
+            return found
     return None
 
 
@@ -169,21 +184,44 @@ def arguments_for(function: Callable[..., Any], hints: dict[str, Any], budget: f
     return _settled(found, f"call {name}")
 
 
+def _marked(cls: type, marked: Any, context: Context, deadline: float) -> Recipe | None:
+    """What a marked function builds; None if it says nothing of the class and does not build it."""
+    loaded = probing.attempt(marked.load, deadline, "")
+    try:
+        if loaded.failure is not None:
+            raise HarnessError(
+                f"the harness {marked.name} cannot be imported: {loaded.failure.summary}"
+            ) from loaded.failure.error
+        return _with_factory(cls, {"factory": recipe.unwrapped(loaded.value)}, context, deadline)
+    except HarnessError:
+        if marked.certain:
+            raise
+        return None
+
+
 def _with_factory(cls: type, harness: dict[str, Any], context: Context, deadline: float) -> Recipe:
-    """The user's factory returns the module, with or without its inputs."""
+    """The user's factory returns the module, or a larger one that holds it, with or without inputs."""
     where = recipe.reference(harness["factory"])
+    name = f"the harness {recipe.factory_name(where)} for {cls.__qualname__}"
     draft = Recipe(cls.__qualname__, None, Arguments(), origin="the user's harness", factory=where)
     made = probing.attempt(lambda: (recipe.build(cls, draft), recipe.make_inputs(draft, 0)), deadline, "")
     if made.failure is not None:
-        raise HarnessError(
-            f"the harness for {cls.__qualname__} failed: {made.failure.summary}"
-        ) from made.failure.error
+        raise HarnessError(f"{name} failed: {made.failure.summary}") from made.failure.error
     module, (args, kwargs) = made.value
-    if args or kwargs:
-        return draft
-    probe = Probe(module, module.forward, context)
-    found = InputSearch(probe, module, lambda: recipe.build(cls, draft), draft, deadline).run(harness)
-    return _settled(found, f"call {cls.__qualname__}")
+    if not isinstance(module, nn.Module) or not any(isinstance(part, cls) for part in module.modules()):
+        raise HarnessError(f"{name} returned {type(module).__name__}, which holds no {cls.__qualname__}")
+    whole = draft if isinstance(module, cls) else replace(draft, target=type(module).__qualname__)
+    if not (args or kwargs):
+        probe = Probe(module, module.forward, context)
+        search = InputSearch(probe, module, lambda: recipe.build(cls, draft), whole, deadline)
+        whole = _settled(search.run(harness), f"call what {name} returned")
+    if whole.target == cls.__qualname__:
+        return whole
+    found = _out_of(cls, type(module), whole, context, deadline)
+    if found is None:
+        held = type(module).__qualname__
+        raise HarnessError(f"{name} returned {held}, whose run does not call {cls.__qualname__}")
+    return found
 
 
 def _settled(found: Outcome, what: str) -> Recipe:
