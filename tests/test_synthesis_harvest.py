@@ -1,6 +1,7 @@
 """What others give to a class is read from their files, and used where guesses fail."""
 
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from torch import nn
 from fixer.verify.worker.mentions import mentioning
 from fixer.verify.worker.synthesis import HarnessError, Recipe, synthesize
 from fixer.verify.worker.synthesis.expressions import Scope
+from fixer.verify.worker.synthesis.harvest import calls
+from fixer.verify.worker.synthesis.source import Sources
 from fixer.verify.worker.synthesis.specs import text_of
 
 
@@ -64,6 +67,44 @@ net = Codebook(**SIZES).eval()
 x = torch.zeros(2, 9, 28)
 net(x)
 """
+BY_A_FIXTURE = """
+import pytest
+
+@pytest.fixture
+def model():
+    return Codebook([7, 11, 5], 28)
+
+def test_forward(model):
+    x = torch.randn(2, 9, 28)
+    assert model(x).shape == (2, 9, 5)
+"""
+BY_A_FIXTURE_THAT_YIELDS = """
+class TestIt:
+    @pytest.fixture
+    def model(self):
+        net = Codebook([7, 11, 5], 28)
+        yield net
+
+    def test_forward(self, model):
+        model.eval()(torch.randn(2, 9, 28))
+"""
+BY_A_FUNCTION = """
+def make_model(width=28):
+    net = Codebook([7, 11, 5], width)
+    return net, width
+
+def build_codebook():
+    model = Codebook([7, 11, 5], 28)
+    return model.train()
+
+def test_it():
+    build_codebook()(torch.randn(2, 9, 28))
+"""
+AS_A_SCRIPT = """
+if __name__ == "__main__":
+    net = Codebook(plan=[7, 11, 5], width=28)
+    print(net(torch.randn(2, 9, 28)).shape)
+"""
 IN_A_CLASS = """
 class Test:
     def setUp(self):
@@ -77,10 +118,42 @@ class Test:
 
 
 @pytest.mark.parametrize(
-    "text", ["Codebook([7, 11, 5], 28)(torch.randn(2, 9, 28))", IN_A_FUNCTION, WITH_OPTIONS, IN_A_CLASS]
+    "text",
+    [
+        "Codebook([7, 11, 5], 28)(torch.randn(2, 9, 28))",
+        IN_A_FUNCTION,
+        WITH_OPTIONS,
+        IN_A_CLASS,
+        BY_A_FIXTURE,
+        BY_A_FIXTURE_THAT_YIELDS,
+        BY_A_FUNCTION,
+        AS_A_SCRIPT,
+    ],
 )
 def test_constructor_and_inputs_come_from_those_who_use_the_class(text: str) -> None:
     assert "float32[2, 9, 28]" in found_with(Codebook, text).describe()
+
+
+@pytest.mark.parametrize("text", [BY_A_FIXTURE, BY_A_FIXTURE_THAT_YIELDS, BY_A_FUNCTION, AS_A_SCRIPT])
+def test_calls_of_what_fixtures_and_functions_return_are_seen(text: str) -> None:
+    sources = Sources({"mentioning": lambda _: [("elsewhere.py", text)], "sources": {__file__: ""}}, Codebook)
+    (found,) = calls(Codebook, [inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)], sources)
+    assert found["x"]["shape"] == [2, 9, 28]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">>> net = Codebook([7, 11, 5], 28)\n>>> net(torch.randn(2, 9, 28))",
+        "```python\nnet = Codebook([7, 11, 5], 28)\nnet(torch.randn(2, 9, 28))\n```",
+        "Use it so::\n\n    net = Codebook([7, 11, 5], 28)\n    net(torch.randn(2, 9, 28))\n\nThat is all.",
+        ".. code-block:: python\n   :linenos:\n\n   n = Codebook([7, 11, 5], 28)\n   n(torch.rand(2, 9, 28))",
+        "Example:\n    net = Codebook([7, 11, 5], 28)\n    net(torch.randn(2, 9, 28))\n",
+    ],
+)
+def test_examples_in_the_docstring(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Codebook, "__doc__", f"Takes what nobody would guess.\n\n{text}")
+    assert "float32[2, 9, 28]" in synthesize(Codebook, {"sources": {__file__: ""}}, 10.0).describe()
 
 
 def test_an_argument_that_is_a_module_is_built_as_others_build_it() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import doctest
 import functools
+import inspect
 import itertools
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +21,6 @@ from .expressions import Scope, arguments, live_names
 from .recipe import globals_of
 
 if TYPE_CHECKING:
-    import inspect
-
     from .source import Sources
     from .specs import Spec, State
 
@@ -123,16 +123,40 @@ def _callee(site: _Site) -> str:
 
 
 def _is_instance(site: _Site, class_name: str) -> bool:
-    """Whether what is called was built from the class: at once, or into a name that is called later."""
+    """Whether what is called was built from the class: at once, by a function, or into a name."""
     value: ast.expr | None = site.node.func
+    scope = site.scope
     for _ in range(_MAX_STEPS):
         if isinstance(value, ast.Call):
             if (source.dotted(value.func) or "").rsplit(".", 1)[-1] == class_name:
                 return True
-            value = value.func.value if isinstance(value.func, ast.Attribute) else None  # ``Net().eval()``
+            made = _made_by(value.func, scope)
+            if made is not None:
+                value, scope = made
+            else:
+                value = (
+                    value.func.value if isinstance(value.func, ast.Attribute) else None
+                )  # ``Net().eval()``
         elif value is not None:
-            value = site.scope.assigned(value)
+            assigned = scope.assigned(value)
+            fixture = _made_by(value, scope) if assigned is None else None
+            value, scope = fixture or (assigned, scope)
     return False
+
+
+def _made_by(name: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
+    """What a function of the file gives, called or named as an argument, as tests name their fixtures."""
+    last = (source.dotted(name) or "").rpartition(".")[2]
+    for node, inside in _nodes(scope.tree, Scope(scope.tree, live=scope.live)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == last:
+            inner = inside.inside(node)
+            for statement in ast.walk(node):
+                value = getattr(statement, "value", None)
+                if isinstance(statement, (ast.Return, ast.Yield)) and isinstance(value, ast.expr):
+                    whole = inner.assigned(value) if isinstance(value, ast.Name) else value
+                    first = whole.elts[0] if isinstance(whole, ast.Tuple) and whole.elts else value
+                    return first, inner
+    return None
 
 
 def _small_batch(state: State) -> State:
@@ -187,6 +211,23 @@ def _nodes(tree: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
 
 
 _FENCED = re.compile(r"```(?:python|py)?\n(.*?)```", re.DOTALL)
+_HEADING = re.compile(r"::\s*$|code-block::|^\s*(example|usage)s?\s*:?\s*$", re.IGNORECASE)
+
+
+def _indented(text: str) -> Iterator[str]:
+    """Yield the blocks below ``::``, ``.. code-block:: python`` or a heading that says it is an example."""
+    lines = inspect.cleandoc(text).splitlines()
+    for place, line in enumerate(lines):
+        if _HEADING.search(line):
+            depth = len(line) - len(line.lstrip())
+            inside = itertools.takewhile(
+                lambda below, depth=depth: not below.strip() or below[: depth + 1].isspace(),  # type: ignore[misc]
+                lines[place + 1 :],
+            )
+            options = itertools.dropwhile(lambda below: re.match(r"\s*(:\w+:|$)", below), inside)
+            block = textwrap.dedent("\n".join(options))
+            if block and ">>>" not in block:
+                yield block
 
 
 def _examples(text: str) -> list[str]:
@@ -195,7 +236,7 @@ def _examples(text: str) -> list[str]:
         session = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
     except ValueError:  # the text only looks like a session
         session = ""
-    return [example for example in (session, *_FENCED.findall(text)) if example]
+    return [example for example in (session, *_FENCED.findall(text), *_indented(text)) if example]
 
 
 def _bound(site: _Site, parameters: list[inspect.Parameter]) -> State:
