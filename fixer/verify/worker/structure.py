@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .observe import Entry
 
 _CHECK = "construction"
-_ORDERED = ("parameters", "buffers", "state_dict keys", "shared parameters")
+_ORDERED = ("parameters", "buffers", "state_dict keys", "shared parameters", "trained")
 _MODULES = "submodules"
 _MODES = ("modes", "modes afterwards")
 DRAWN = "random numbers drawn"
@@ -24,23 +24,21 @@ def without_harmless(before: list[Entry], after: list[Entry]) -> tuple[list[Entr
     That is the order in which things are registered, modules that hold nothing, an activation say, and how
     many random numbers are drawn, as far as no result shows it.
     """
-    mine, theirs = ({detail: value for c, detail, value in side if c == _CHECK} for side in (before, after))
-    left_out: set[str] = set()
+    mine, theirs = ({(check, detail): value for check, detail, value in side} for side in (before, after))
+    left_out: set[tuple[str, str]] = set()
     remarks = []
-    for name in _ORDERED:
-        one, two = mine.get(name), theirs.get(name)
+    for (check, name), one in mine.items():
+        two = theirs.get((check, name)) if name in _ORDERED else None
         if isinstance(one, list) and isinstance(two, list) and one != two and _sorted(one) == _sorted(two):
-            left_out.add(name)
+            left_out.add((check, name))
             if name == "parameters":
                 remarks.append(
                     "parameters come in another order; a saved optimizer state goes by their order"
                 )
-    gone, new = (
-        [name for name, _ in one.get(_MODULES, ()) if name not in dict(two.get(_MODULES, ()))]
-        for one, two in ((mine, theirs), (theirs, mine))
-    )
-    if mine.get(_MODULES) != theirs.get(_MODULES):
-        left_out.add(_MODULES)
+    modules = [dict(side.get((_CHECK, _MODULES), ())) for side in (mine, theirs)]
+    gone, new = ([name for name in one if name not in two] for one, two in (modules, modules[::-1]))
+    if modules[0] != modules[1] or list(modules[0]) != list(modules[1]):
+        left_out.add((_CHECK, _MODULES))
         parts = [f"{listed(gone)} gone"] if gone else []
         parts += [f"{listed(new)} new"] if new else []
         remarks += [f"submodules: {', '.join(parts)}"] if parts else []
@@ -49,8 +47,8 @@ def without_harmless(before: list[Entry], after: list[Entry]) -> tuple[list[Entr
         return [
             entry
             for entry in entries
-            if not (entry[0] == _CHECK and entry[1] in left_out)
-            and not (_MODULES in left_out and entry[1].endswith(_MODES))
+            if (entry[0], entry[1]) not in left_out
+            and not ((_CHECK, _MODULES) in left_out and entry[1].endswith(_MODES))
             and not entry[1].endswith(DRAWN)
         ]
 
@@ -61,7 +59,10 @@ def without_harmless(before: list[Entry], after: list[Entry]) -> tuple[list[Entr
 
 def other_draws(before: list[Entry], after: list[Entry]) -> set[str]:
     """The checks in which the two sides draw from the generators in different ways."""
-    mine, theirs = ({e[:2]: e[2] for e in side if e[1].endswith(DRAWN)} for side in (before, after))
+    mine, theirs = (
+        {(check, detail): value for check, detail, value in side if detail.endswith(DRAWN)}
+        for side in (before, after)
+    )
     return {check for (check, detail), value in mine.items() if theirs.get((check, detail), value) != value}
 
 
@@ -99,7 +100,7 @@ def _keys(gone: list[str], new: list[str], before: dict[str, Any], after: dict[s
 
 
 def _described(row: list[Any]) -> str:
-    shape, dtype, *trains = row
+    shape, dtype, _, *trains = row
     words = f"{dtype.replace('torch.', '')}{shape}"
     return words if trains in ([], [True]) else f"{words} without gradients"
 
