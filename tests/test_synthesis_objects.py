@@ -168,7 +168,23 @@ class TakesBatches(nn.Module):
         return self.emb(what).mean(1) + seen + self.fc(batch.how)
 
 
-@pytest.mark.parametrize("cls", [CountsUsers, Sampler, Steps, Padded, Clips, WellConfigured, TakesBatches])
+class Adapter(nn.Module):
+    """Takes one kind of layer, and says so when it gets another."""
+
+    def __init__(self, wrapped):
+        super().__init__()
+        if not isinstance(wrapped, nn.Conv2d):
+            raise TypeError(f"Unsupported layer type {type(wrapped)}")
+        self.wrapped = wrapped
+        self.down = nn.Conv2d(wrapped.in_channels, wrapped.out_channels, 1)
+
+    def forward(self, x):
+        return self.wrapped(x).mean() + self.down(x)
+
+
+@pytest.mark.parametrize(
+    "cls", [CountsUsers, Sampler, Steps, Padded, Clips, WellConfigured, TakesBatches, Adapter]
+)
 def test_objects_get_what_they_are_asked_for(cls):
     found = synthesize(cls, {"module_classes": [OnlyChannels, Denoiser]}, BUDGET)
     recipe = Recipe.from_json(json.loads(json.dumps(found.to_json())))

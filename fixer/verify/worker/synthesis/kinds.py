@@ -60,6 +60,8 @@ def _modules(name: str, context: Context) -> list[Spec]:
         *(context.instance(cls) for cls in matching if not context.is_deep),
         specs.helper("PassThrough"),
         specs.new(nn.Linear, {"in_features": width, "out_features": width}),
+        specs.new(nn.Conv2d, {"in_channels": width, "out_channels": width, "kernel_size": specs.literal(3)}),
+        specs.new(nn.Embedding, {"num_embeddings": specs.literal(names.WIDTH), "embedding_dim": width}),
     ]
 
 

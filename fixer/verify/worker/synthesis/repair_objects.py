@@ -18,7 +18,7 @@ from torch import nn
 
 from . import mismatch, names, source, specs, wanted
 from .arguments import unique
-from .kinds import defines, of_kind
+from .kinds import defines, modules_with, of_kind
 from .uses import KIND_OF_METHOD, asked_by_methods, asked_of_result, used_in
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]
         if spec["kind"] == "helper" and len(path) == 1:
             for cls in itertools.islice(classes_with(key, plan, path[0]), _CLASSES):
                 yield {**state, path[0]: plan.context.instance(cls)}
+            layers = modules_with(key, plan.context)[:_CLASSES]
+            yield from ({**state, path[0]: layer} for layer in layers)
     for guess in guesses:
         for path, spec in spaces:
             if key not in spec["items"]:
