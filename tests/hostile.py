@@ -150,7 +150,9 @@ ATTACKS = (
     # It takes what there is.
     Attack("a huge tensor", "torch.empty(1 << 45)", "allocate"),
     Attack(
-        "memory bit by bit", ("kept = []\nwhile True:\n    kept.append(torch.empty(1 << 24))"), "allocate"
+        "memory bit by bit",
+        ("kept = []\nwhile True:\n    kept.append(torch.empty(1 << 24))"),
+        "allocate|MemoryError|bad_alloc",
     ),
     Attack(
         "raised limits",
@@ -158,7 +160,7 @@ ATTACKS = (
             "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\nkept = []\nwhile True:\n"
             "    kept.append(torch.empty(1 << 24))"
         ),
-        "allocate|ValueError",
+        "allocate|MemoryError|bad_alloc",
     ),
     Attack(
         "a full scratch folder",

@@ -50,6 +50,8 @@ def state(folder: Path) -> dict[str, tuple[Any, ...]]:
     """Every file below a folder, with what can be changed of it."""
     found: dict[str, tuple[Any, ...]] = {}
     for path in sorted([folder, *folder.rglob("*")]):
+        if ".fixer_cache" in path.parts:  # the tool's own
+            continue
         about = path.lstat()
         data = path.read_bytes() if path.is_file() else b""
         kept = about.st_mode, about.st_uid, about.st_nlink, about.st_mtime_ns, os.listxattr(path)
