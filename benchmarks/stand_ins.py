@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABCMeta
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -23,13 +24,17 @@ class _Anything(MagicMock):
         return ()
 
 
-class _HasEveryName(type):
-    """The class of the classes that have every attribute."""
+class _HasEveryName(ABCMeta):
+    """The class of the classes that have every attribute; `ABCMeta`, to go with abstract bases."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return _Anything(name=name)
+
+    def __getitem__(cls, _parameters: Any) -> Any:
+        """Take parameters, as a generic class does."""
+        return cls
 
 
 class _Class(metaclass=_HasEveryName):

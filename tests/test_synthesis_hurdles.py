@@ -251,3 +251,25 @@ def test_an_alarm_that_rings_late_is_off(monkeypatch):
     assert rung
     assert probing.signal.getitimer(probing.signal.ITIMER_REAL)[0] == 0
     assert probing.signal.getsignal(probing.signal.SIGALRM) is before
+
+
+class Stacks(nn.Module):
+    """A list of lists, and a class that is annotated as if it was an instance."""
+
+    def __init__(self, width, hidden_sizes, activation_class: nn.ReLU):
+        super().__init__()
+        stacks = []
+        for hidden_size in hidden_sizes:
+            inner = [nn.Linear(width, hidden_size[0]), activation_class(), nn.Linear(hidden_size[-1], width)]
+            stacks.append(nn.Sequential(*inner))
+        self.stacks = nn.ModuleList(stacks)
+
+    def forward(self, x):
+        for stack in self.stacks:
+            x = stack(x)
+        return x
+
+
+def test_a_list_of_lists_is_found():
+    found = synthesize(Stacks, {}, budget=BUDGET)
+    assert call(build(Stacks, found), *make_inputs(found, 3)).requires_grad

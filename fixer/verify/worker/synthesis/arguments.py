@@ -63,7 +63,10 @@ class Context:
 
     def evidence(self, parameter: inspect.Parameter, function: Callable[..., Any]) -> Iterator[Spec]:
         """Yield what the annotation and the uses of an argument say, whatever its name."""
-        yield from annotated(annotation_of(parameter, function), parameter.name, self)
+        annotation = annotation_of(parameter, function)
+        if annotation is nn.Module:  # what it returns, its uses say
+            yield from used(parameter.name, function, self)
+        yield from annotated(annotation, parameter.name, self)
         yield from used(parameter.name, function, self)
 
     def instance(self, cls: type) -> Spec:

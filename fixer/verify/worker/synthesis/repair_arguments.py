@@ -183,6 +183,17 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
 
 
+def _not_nested(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """What a list holds was indexed or iterated itself: it is a list of lists."""
+    if not re.search(r"'(int|float)' object is not (subscriptable|iterable)|has no len", failure.message):
+        return
+    for name in suspected(failure, state, plan)[:3]:
+        spec = state.get(name) or specs.spec_of(plan.defaults[name])
+        if spec is not None and spec["kind"] in ("list", "tuple"):
+            items = [specs.sequence("list", [item] * 2) for item in spec["items"]]
+            yield {**state, name: {**spec, "items": items}}
+
+
 def _types_told(message: str) -> set[str]:
     """Return the types that a message quotes; numbers only if there is nothing else."""
     quoted = set(re.findall(r"'(\w+)'(?! \(pos)", re.sub(r"attribute '\w+'", "", message)))
@@ -231,6 +242,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _not_taken,
     _too_large,
     _tensor_arguments,
+    _not_nested,
     _wrong_kind,
     legal_string,
     legal_number,

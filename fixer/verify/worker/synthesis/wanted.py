@@ -23,6 +23,7 @@ _SAID = (
     ),
     (("list", "modules", "namespace"), r"(must|needs to|should) be (a )?(list|sequence|iterable)"),
     (_CALLED, r"is not callable"),
+    (("class", "module"), r"not a Module subclass"),
     (("module",), r"not a Module|must be .*Module|[Uu]nsupported (layer|module)|(layer|module)s? of type"),
     (("tensor",), r"has no attribute '(shape|size|dim|clone|detach|dtype)'|argument .* must be Tensor"),
     (("array",), r"has no attribute '(astype|tolist)'|expected np.ndarray"),
