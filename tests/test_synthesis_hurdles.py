@@ -1,6 +1,7 @@
 """What stands before a first call: options handed on, weights elsewhere, inputs that go together."""
 
 import json
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -273,3 +274,47 @@ class Stacks(nn.Module):
 def test_a_list_of_lists_is_found():
     found = synthesize(Stacks, {}, budget=BUDGET)
     assert call(build(Stacks, found), *make_inputs(found, 3)).requires_grad
+
+
+class Settings(NamedTuple):
+    """Nothing of it is set where it is made."""
+
+    width: int | None = None
+    momentum: float | None = None
+
+
+class Unset(nn.Module):
+    def __init__(self, settings: Settings):
+        super().__init__()
+        self.fc = nn.Linear(settings.width, settings.width)
+        self.keep = 1 - settings.momentum
+
+    def forward(self, x):
+        return self.fc(x) * self.keep
+
+
+def draw(layer, scheme):
+    if scheme == "zeros":
+        nn.init.zeros_(layer.weight)
+    elif scheme == "orthogonal":
+        nn.init.orthogonal_(layer.weight)
+    else:
+        assert scheme is None, f"there is no {scheme}"
+
+
+class Drawn(nn.Module):
+    """Which words are legal, only another function knows."""
+
+    def __init__(self, width, tricks):
+        super().__init__()
+        self.fc = nn.Linear(width, width)
+        draw(self.fc, tricks)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("cls", [Unset, Drawn])
+def test_values_that_stand_elsewhere_are_found(cls):
+    found = synthesize(cls, {}, budget=BUDGET)
+    assert call(build(cls, found), *make_inputs(found, 3)).requires_grad

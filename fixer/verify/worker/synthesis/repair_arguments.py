@@ -17,6 +17,7 @@ from torch import nn
 from . import (
     forwarded,
     names,
+    repair_fields,
     repair_objects,
     repair_shapes,
     repair_types,
@@ -239,6 +240,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _missing_argument,
     repair_objects.argument_not_made,
     repair_objects.missing_entry,
+    repair_fields.unset_fields,
     _not_taken,
     _too_large,
     _tensor_arguments,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .specs import State
 
 _LONGEST = 32
+_MOST_COMPARED = 30
 
 
 def suspected(failure: Failure, state: State, plan: Plan) -> list[str]:
@@ -50,8 +51,31 @@ def legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     legal = re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)
     if isinstance(failure.error, KeyError):
         legal = [key for frame in reversed(failure.own_frames) for key in _tables(frame, plan)]
+    for name, values in _compared(failure, state, plan):
+        yield from ({**state, name: specs.literal(value)} for value in values[:12])
     for name in rejected[:3]:
         yield from ({**state, name: specs.literal(value)} for value in legal[:12])
+
+
+def _compared(failure: Failure, state: State, plan: Plan) -> Iterator[tuple[str, list[str]]]:
+    """Yield arguments whose value the failing function compares with strings, with those strings."""
+    for frame in reversed(failure.own_frames[-2:]):
+        definition = plan.context.sources.enclosing(frame.filename, frame.line)
+        strings: dict[str, list[str]] = {}
+        for node in ast.walk(definition) if definition is not None else ():
+            path = source.dotted(node.left) if isinstance(node, ast.Compare) else None
+            if isinstance(node, ast.Compare) and path is not None:
+                found = [text for item in node.comparators for text in source.strings_in(item)]
+                strings.setdefault(path, []).extend(found)
+        for path, legal in strings.items():
+            try:
+                value = source.evaluate(ast.parse(path, mode="eval").body, {**frame.outer, **frame.scope})
+            except Exception:  # it is not there yet
+                continue
+            for name in suspected(failure, state, plan)[:_MOST_COMPARED] if legal else ():
+                given = state[name].get("value") if name in state else plan.defaults[name]
+                if isinstance(given, (str, int)) and type(given) is type(value) and given == value:
+                    yield name, list(dict.fromkeys(legal))
 
 
 def _is_string(name: str, state: State, plan: Plan) -> bool:

@@ -47,6 +47,8 @@ _SECONDS_FOR_ARGUMENT = 0.4
 _SHARE_OF_ONE = 1 / 6
 """The part of the time left in which inputs are looked for before the class is built in another way."""
 _SECONDS_FOR_ONE = 0.25
+_BUILDS_FOR_ONE = 5
+"""What takes long to build is worth some more calls before it is built in another way."""
 _KEPT = 0.4
 """The part of all time that is kept for going on with the first ones."""
 
@@ -244,6 +246,7 @@ class _ModuleSearch:
         self._kept = (deadline - clock.now()) * _KEPT
         self._limit = _PARAMETERS
         self._too_large: list[int] = []
+        self._seconds_to_build = 0.0
         self._configured = user.configured_arguments(harness, self._plan.parameters)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
         self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
@@ -343,9 +346,11 @@ class _ModuleSearch:
         def run() -> Any:
             return recipe.build(self._cls, candidate, maker)
 
+        begun = clock.now()
         with probing.small_only(self._limit), weights.QuickValues():
             found = probing.attempt(run, self._deadline, "__init__", maker.tensors)
         if found.failure is None:
+            self._seconds_to_build = clock.now() - begun
             return found
         if isinstance(found.failure.error, TooLargeError):
             self._give_up_if_large(found.failure.error, state)
@@ -380,7 +385,8 @@ class _ModuleSearch:
         # Other ways to build the class must keep a chance.
         now = clock.now()
         share = 1.0 if self._configured is not None else _SHARE_OF_ONE
-        deadline = min(self._deadline, now + max((self._deadline - now) * share, _SECONDS_FOR_ONE))
+        least = max(_SECONDS_FOR_ONE, _BUILDS_FOR_ONE * self._seconds_to_build)
+        deadline = min(self._deadline, now + max((self._deadline - now) * share, least))
         probe = Probe(module, module.forward, self._plan.context)
         failures = None if self._configured is not None else self._failures
         return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline, failures=failures)
