@@ -50,11 +50,16 @@ def constructions(cls: type, parameters: list[inspect.Parameter], sources: Sourc
     return itertools.islice(filter(None, found), _MAX_CALLS)
 
 
-def calls(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
-    """Yield the inputs that instances of the class are called with somewhere, all of them known."""
+def calls(
+    cls: type, parameters: list[inspect.Parameter], sources: Sources, elsewhere: bool
+) -> Iterator[State]:
+    """Yield the inputs that instances of the class are called with, all of them known.
+
+    In docstrings and the class's own file, or `elsewhere`: in other files, which takes longer.
+    """
     found = (
         _bound(site, parameters)
-        for sites in _places(cls, sources)
+        for sites in (_places_elsewhere(cls, sources) if elsewhere else _places_nearby(cls, sources))
         for site in sites
         if _is_instance(site, cls.__name__)
     )
@@ -173,6 +178,11 @@ def _small_batch(state: State) -> State:
 
 def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:
     """Yield the calls of each text that may use the class, nearest text first."""
+    yield from _places_nearby(cls, sources)
+    yield from _places_elsewhere(cls, sources)
+
+
+def _places_nearby(cls: type, sources: Sources) -> Iterator[list[_Site]]:
     for text in (cls.__doc__, getattr(vars(cls).get("forward"), "__doc__", None)):
         for example in _examples(text or ""):
             tree = source.parse(example)
@@ -184,6 +194,9 @@ def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:
         others = [item for item in own.body if getattr(item, "name", None) != cls.__name__]
         scope = Scope(own, live=globals_of(cls))
         yield [site for item in reversed(others) for site in _sites(item, scope)]
+
+
+def _places_elsewhere(cls: type, sources: Sources) -> Iterator[list[_Site]]:
     for filename, tree in sources.mentioning(cls):
         yield _sites_of_file(filename, tree, len(sys.modules))
 

@@ -133,6 +133,7 @@ class InputSearch:
             self._trusted(),
             patience,
             self._failures,
+            self._elsewhere(),
         )
         return self._next_of(self._found)
 
@@ -160,13 +161,22 @@ class InputSearch:
         yield best
         cls = type(self._probe.owner)
         if isinstance(self._probe.owner, nn.Module):
-            for harvested in harvest.calls(cls, self._probe.parameters, self._probe.context.sources):
+            for harvested in harvest.calls(cls, self._probe.parameters, self._probe.context.sources, False):
                 yield {**best, **harvested}
             yield from losses.pairs(best)
         for name, maps in feature_maps.guesses(
             self._probe.owner, self._draft.construct, self._probe.parameters
         ):
             yield {**best, name: maps}
+
+    def _elsewhere(self) -> Iterator[State]:
+        """Yield the inputs that other files call the class with: reading them takes longer than some repairs."""
+        owner = self._probe.owner
+        if isinstance(owner, nn.Module):
+            best = {name: found[0] for name, found in self._required().items()}
+            sources = self._probe.context.sources
+            for harvested in harvest.calls(type(owner), self._probe.parameters, sources, True):
+                yield {**best, **harvested}
 
     def _starts(self) -> Iterator[State]:
         """Yield tensors of the shapes that those who use the class make, then the other guesses."""

@@ -73,8 +73,12 @@ class Search:
         trusted: Iterator[State],
         patience: int | None = None,
         known: set[Any] | None = None,
+        later: Iterator[State] | None = None,
     ) -> None:
-        """What is `trusted` comes before all else, even before what has failed is repaired."""
+        """What is `trusted` comes before all else, even before what has failed is repaired.
+
+        What comes `later` waits until some repairs have not helped.
+        """
         self.patience = patience
         self._known: set[Any] = set() if known is None else known
         self.last: Failure | None = None
@@ -87,6 +91,8 @@ class Search:
         self._order = itertools.count()
         self._push(_Node((), 0, starts))
         self._push(_Node((), -_MOST_TRUSTED, trusted))
+        if later is not None:
+            self._push(_Node((10**9,), _REPAIRS_IN_A_ROW, later))
 
     def __iter__(self) -> Iterator[Found]:
         """Yield what works, in the order in which it is found."""

@@ -205,37 +205,57 @@ def constant(node: ast.AST | None) -> Any:
 def aliases(function: ast.AST, name: str) -> set[str]:
     """Return the names that hold the value of `name` after plain assignments (``self.dim = dim``)."""
     known = {name}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign):
-            value = node.value
-            sources = value.values if isinstance(value, ast.BoolOp) else [value]
-            if any(dotted(source) in known for source in sources):
-                known.update(path for path in map(dotted, node.targets) if path is not None)
+    for values, _, targets, _ in _assignments(function):
+        if not known.isdisjoint(values):
+            known.update(targets)
     return known
 
 
 def derived(function: ast.AST, name: str) -> set[str]:
     """Return the names whose values were computed from `name`."""
     known = {name}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and known & {dotted(item) for item in ast.walk(node.value)}:
-            targets = (item for target in node.targets for item in ast.walk(target))
-            known.update(path for path in map(dotted, targets) if path is not None)
+    for _, used, _, changed in _assignments(function):
+        if not known.isdisjoint(used):
+            known.update(changed)
     return known - {"self"}
+
+
+@functools.lru_cache(maxsize=1024)
+def _assignments(function: ast.AST) -> list[tuple[set[str], set[str], set[str], set[str]]]:
+    """Return what each assignment takes over, all that it reads, its targets, and all that stands in them."""
+    found = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            values = node.value.values if isinstance(node.value, ast.BoolOp) else [node.value]
+            inner = [item for target in node.targets for item in ast.walk(target)]
+            groups = (values, ast.walk(node.value), node.targets, inner)
+            paths = [{path for path in map(dotted, group) if path is not None} for group in groups]
+            found.append((paths[0], paths[1], paths[2], paths[3]))
+    return found
 
 
 def uses(function: ast.AST, names: set[str]) -> Iterator[Use]:
     """Yield every place that reads one of the names, in source order."""
+    reads = _reads(function)
+    found = [place for name in names for place in reads.get(name, ())]
+    yield from (use for _, use in sorted(found, key=lambda place: place[0]))
+
+
+@functools.lru_cache(maxsize=1024)
+def _reads(function: ast.AST) -> dict[str, list[tuple[int, Use]]]:
+    """Return where each dotted name is read, numbered in source order."""
+    found: dict[str, list[tuple[int, Use]]] = {}
     stack: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(function, ())]
+    order = 0
     while stack:
         node, parents = stack.pop()
-        if (
-            isinstance(node, ast.expr)
-            and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
-            and dotted(node) in names
-        ):
-            yield Use(node, parents)
+        order += 1
+        if isinstance(node, ast.expr) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            path = dotted(node)
+            if path is not None:
+                found.setdefault(path, []).append((order, Use(node, parents)))
         stack.extend((child, (node, *parents)) for child in reversed(list(ast.iter_child_nodes(node))))
+    return found
 
 
 def entries(node: ast.AST, key: str) -> Iterator[Use]:
