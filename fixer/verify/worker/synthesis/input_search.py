@@ -170,7 +170,7 @@ class InputSearch:
             yield {**best, name: maps}
 
     def _elsewhere(self) -> Iterator[State]:
-        """Yield the inputs that other files call the class with: reading them takes longer than some repairs."""
+        """Yield the inputs that other files call the class with: reading those takes longer than a repair."""
         owner = self._probe.owner
         if isinstance(owner, nn.Module):
             best = {name: found[0] for name, found in self._required().items()}
