@@ -8,18 +8,19 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fixer.facts.file import File, Function, Import, decorator_name, dotted, methods, walk_function
 from fixer.facts.kinds import ABSENT, UNKNOWN, Answer, Kind, Symbol, join
 from fixer.facts.torch_facts import EXTERNAL_MODULES, canonical
 from fixer.source import Source, SourceError
 
+_T = TypeVar("_T")
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 
 Slots = dict[str, Kind]
@@ -73,8 +74,16 @@ class Project:
     _keeping: dict[Function, bool] = field(default_factory=dict)
     _tokens: dict[bytes, set[int]] = field(default_factory=dict)
     _subclasses: dict[Symbol, list[Class]] = field(default_factory=dict)
+    _answers: dict[Callable[[Project], Any], Any] = field(default_factory=dict)
     _running: list[_Running] = field(default_factory=list)
     """What is being computed, outermost first."""
+
+    def once(self, question: Callable[[Project], _T]) -> _T:
+        """The answer to a question about the whole tree, which is the same for every finding."""
+        if question not in self._answers:
+            self._answers[question] = question(self)
+        answer: _T = self._answers[question]
+        return answer
 
     # Files
 

@@ -44,7 +44,7 @@ class AfterStep:
 
         A method that may never be called would drop the constraint.
         """
-        built = constructions(self.project)
+        built = self.project.once(constructions)
         found = list(self._constructions(built))
         certain = any(answer is Answer.YES for answer, _ in found)
         if certain or not found:
@@ -103,7 +103,7 @@ class AfterStep:
 
     def _steps(self, built: list[Construction] | None) -> Iterator[tuple[Answer, Wiring]]:
         """The steps of optimizers whose construction is not in sight: all of them where `built` is None."""
-        for step in steps(self.project):
+        for step in self.project.once(steps):
             if built is not None and not has_unknown_origin(self.project, step, built):
                 continue
             answers = {model: self._holds(model, step.file) for model in step.models}
