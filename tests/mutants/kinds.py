@@ -31,6 +31,7 @@ class Kind:
 
 KINDS: list[Kind] = []
 REASONS = {
+    "projected with the sign turned": "an empty tensor has no sign",
     "a key of state_dict renamed": "the hook finds no key to rename in a model that holds others only",
     "a mask's complement or transpose": "the mask is its own transpose",
     "a number of __init__ or forward changed": "an initial value that the projection overwrites, or a seed",
