@@ -14,7 +14,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 from . import signatures, source, specs
 from .expressions import Scope, arguments, live_names
@@ -152,16 +152,35 @@ def _is_instance(site: _Site, class_name: str) -> bool:
 def _made_by(name: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
     """What a function of the file gives, called or named as an argument, as tests name their fixtures."""
     last = (source.dotted(name) or "").rpartition(".")[2]
-    for node, inside in _nodes(scope.tree, Scope(scope.tree, live=scope.live)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == last:
-            inner = inside.inside(node)
-            for statement in ast.walk(node):
-                value = getattr(statement, "value", None)
-                if isinstance(statement, (ast.Return, ast.Yield)) and isinstance(value, ast.expr):
-                    whole = inner.assigned(value) if isinstance(value, ast.Name) else value
-                    first = whole.elts[0] if isinstance(whole, ast.Tuple) and whole.elts else value
-                    return first, inner
-    return None
+    if last not in _giving(scope.tree):
+        return None
+    value, around = _giving(scope.tree)[last]
+    inner = Scope(scope.tree, live=scope.live)
+    for definition in around:
+        inner = inner.inside(definition)
+    whole = inner.assigned(value) if isinstance(value, ast.Name) else value
+    return (whole.elts[0] if isinstance(whole, ast.Tuple) and whole.elts else value), inner
+
+
+_Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef]
+
+
+@functools.lru_cache(maxsize=256)
+def _giving(tree: ast.Module) -> dict[str, tuple[ast.expr, tuple[_Definition, ...]]]:
+    """Return what each function of a file gives, by its name, with the definitions around it and its own."""
+    found: dict[str, tuple[ast.expr, tuple[_Definition, ...]]] = {}
+    stack: list[tuple[ast.AST, tuple[_Definition, ...]]] = [(tree, ())]
+    while stack:
+        node, around = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            around = (*around, node)
+        given = getattr(node, "value", None)
+        if isinstance(node, (ast.Return, ast.Yield)) and isinstance(given, ast.expr):
+            for definition in around:
+                if not isinstance(definition, ast.ClassDef):
+                    found.setdefault(definition.name, (given, around[: around.index(definition) + 1]))
+        stack.extend((child, around) for child in reversed(list(ast.iter_child_nodes(node))))
+    return found
 
 
 def _small_batch(state: State) -> State:

@@ -71,7 +71,8 @@ def _as_dtype(spec: Spec, dtype: str) -> Spec:
 
 
 _DOMAIN = re.compile(
-    r"between 0 and 1|finite|\bnan\b|positive|simplex|constraint|Expected value|>= ?0|negative|\bsupport\b"
+    r"between 0 and 1|greater (than )?or equal"
+    r"|finite|\bnan\b|positive|simplex|constraint|Expected value|>= ?0|negative|\bsupport\b"
     r"|invertible|singular|domain|\brange\b|\[0, ?1\]",
     re.IGNORECASE,
 )
