@@ -51,15 +51,16 @@ def constructions(cls: type, parameters: list[inspect.Parameter], sources: Sourc
 
 
 def calls(
-    cls: type, parameters: list[inspect.Parameter], sources: Sources, elsewhere: bool
+    cls: type, parameters: list[inspect.Parameter], sources: Sources, elsewhere: bool | None = None
 ) -> Iterator[State]:
     """Yield the inputs that instances of the class are called with, all of them known.
 
-    In docstrings and the class's own file, or `elsewhere`: in other files, which takes longer.
+    `elsewhere` asks only for other files, which takes longer, or only for docstrings and the class's own file.
     """
+    places = {None: _places, True: _places_elsewhere, False: _places_nearby}[elsewhere]
     found = (
         _bound(site, parameters)
-        for sites in (_places_elsewhere(cls, sources) if elsewhere else _places_nearby(cls, sources))
+        for sites in places(cls, sources)
         for site in sites
         if _is_instance(site, cls.__name__)
     )
