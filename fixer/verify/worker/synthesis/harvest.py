@@ -55,7 +55,7 @@ def calls(
 ) -> Iterator[State]:
     """Yield the inputs that instances of the class are called with, all of them known.
 
-    `elsewhere` asks only for other files, which takes longer, or only for docstrings and the class's own file.
+    `elsewhere` asks only for other files, which takes longer, or only for docstrings and the class's file.
     """
     places = {None: _places, True: _places_elsewhere, False: _places_nearby}[elsewhere]
     found = (
