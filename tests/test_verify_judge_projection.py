@@ -93,6 +93,28 @@ def test_the_move_is_equivalent_and_says_how_that_was_shown(tmp_path: Path) -> N
     assert evidence["oracle"]["agrees"]
 
 
+OTHER_BUILD = "    optimizer = torch.optim.SGD(gate.parameters(), lr=lr)\n"
+
+
+@pytest.mark.parametrize("kept", [(REGISTER, REGISTER), (REGISTER, ""), ("", REGISTER)])
+def test_two_optimizers_in_one_function(tmp_path: Path, kept: tuple[str, str]) -> None:
+    between = "    gate.train()\n"
+    before = train_file(BUILD, between, OTHER_BUILD)
+    after = train_file(BUILD, kept[0], between, OTHER_BUILD, kept[1])
+    case = Case(tmp_path, net=(ORIGINAL, FIXED), train=(before, after))
+    gate = (case.path("net.py"), "Gate")
+    contract = preserves(
+        case.subject("net.py", "Gate"),
+        projection=case.projection("net.py", "Gate", CLAMP),
+        wiring=tuple(
+            case.wiring("train.py", build, "gate", model_class=gate, function="train")
+            for build in (BUILD, OTHER_BUILD)
+        ),
+    )
+    found = case.verify(contract)
+    assert found.verdict is (Verdict.EQUIVALENT if all(kept) else Verdict.REFUTED), found.reason
+
+
 WRONG_CLASSES = [
     FIXED.replace("clamp_(0.0, 1.0)", "clamp_(0.0, 0.5)"),
     FIXED.replace("clamp_(0.0, 1.0)", "clamp_(0.0)"),

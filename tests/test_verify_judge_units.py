@@ -134,6 +134,14 @@ def test_digests_tell_tensors_apart() -> None:
     assert digest(torch.zeros(4)) != digest(torch.zeros(4, dtype=torch.int32))
 
 
+@pytest.mark.parametrize("second", [2, 3])
+def test_entries_of_one_name_are_all_compared(second: int) -> None:
+    same = ("check", "detail", 1)
+    found = compare([same, ("check", "detail", 2)], [same, ("check", "detail", second)])
+    assert (found.difference is None) == (second == 2)
+    assert compare([same, same], [same]).difference
+
+
 def test_shared_names() -> None:
     weight = torch.ones(1)
     assert shared_names([("a", weight), ("b", torch.ones(1)), ("c", weight)]) == [["a", "c"]]

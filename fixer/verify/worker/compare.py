@@ -41,15 +41,14 @@ def compare(
 
     `least` is the size, for each `group`, that a tensor is taken to have where it is smaller.
     """
-    theirs: dict[tuple[str, str], Any] = {(check, detail): value for check, detail, value in after}
-    mine = {(check, detail): value for check, detail, value in before}
+    mine, theirs = _numbered(before), _numbered(after)
     keys = list(mine) + [key for key in theirs if key not in mine]
     largest = [0.0, 0.0]
     differences: list[dict[str, Any]] = []
     tensors = numbers = 0
     for key in keys:
         one, two = mine.get(key, MISSING), theirs.get(key, MISSING)
-        difference = _difference(one, two, tolerance, largest, (least or {}).get(group(*key), 0.0))
+        difference = _difference(one, two, tolerance, largest, (least or {}).get(group(*key[:2]), 0.0))
         if difference is not None:
             differences.append({"check": key[0], "where": key[1], **difference})
         if isinstance(one, Tensor):
@@ -58,7 +57,7 @@ def compare(
     return Comparison(
         differences,
         {
-            "checks": list(dict.fromkeys(check for check, _ in keys)),
+            "checks": list(dict.fromkeys(check for check, _, _ in keys)),
             "entries": len(keys),
             "tensors": tensors,
             "numbers": numbers,
@@ -66,6 +65,17 @@ def compare(
             "max_rel": largest[1],
         },
     )
+
+
+def _numbered(entries: list[Entry]) -> dict[tuple[str, str, int], Any]:
+    """The entries by check and detail; those that share both are told apart by their order."""
+    found: dict[tuple[str, str, int], Any] = {}
+    seen: dict[tuple[str, str], int] = {}
+    for check, detail, value in entries:
+        number = seen.get((check, detail), 0)
+        seen[check, detail] = number + 1
+        found[check, detail, number] = value
+    return found
 
 
 def group(check: str, detail: str) -> tuple[str, str]:

@@ -74,7 +74,7 @@ class Training:
         def trajectory(
             name: str, make: Make | None, place: Message | None, pushed: Sequence[str] = ()
         ) -> Message:
-            where = "" if place is None else f" at {place['path']}:{place['function'] or 'module level'}"
+            where = "" if place is None else f" at {_place(place)}"
             noise = ", noise on gradients" if pushed else ""
             label = f"{name or 'the optimizer as built'}{noise}{where}"
             run = _Trajectory(label, self._bench, self._recorder, self._projects, self._updates, pushed)
@@ -170,6 +170,11 @@ class Training:
             return built, built.step, False
         step: Any = built.step
         return built, lambda: step(run.closure), True
+
+
+def _place(wiring: Message) -> str:
+    """Where an optimizer is built or stepped in the original: two of them may share a function."""
+    return f"{wiring['path']}:{wiring['lines']['before'][0]} in {wiring['function'] or 'the module'}"
 
 
 class _Trajectory:
