@@ -82,6 +82,27 @@ class TestWhatCounts:
         again = VerdictCache(tmp_path / FOLDER, Path(sys.executable), {})
         assert not again.knows_interpreter
 
+    def test_what_somebody_else_has_written_is_not_believed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept(tmp_path, {"seed": 3})
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+        assert found(cache(tmp_path), {"seed": 3}) is None
+
+    def test_without_a_place_for_the_key_nothing_is_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        assert found(kept(tmp_path, {"seed": 3}), {"seed": 3}) is None
+
+    def test_only_its_owner_may_read_the_key(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+        assert found(kept(tmp_path, {"seed": 3}), {"seed": 3})
+        (key,) = (tmp_path / "home" / "torch-fixer").iterdir()
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert len(key.read_bytes()) == 32
+
 
 class TestWhatWasReached:
     @pytest.fixture
@@ -183,7 +204,17 @@ class TestWhatIsNotKept:
 
 class TestFiles:
     @pytest.mark.parametrize(
-        "damage", [b"", b"{", b"[]", b"null", b'{"sum": "0", "text": "{}"}', b"\xff\x00"]
+        "damage",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b'{"seal": "0", "text": "{}"}',
+            b'{"seal": 0, "text": "{}"}',
+            b'{"text": 1}',
+            b"\xff\x00",
+        ],
     )
     def test_a_broken_entry_is_as_good_as_none(self, tmp_path: Path, damage: bytes) -> None:
         kept(tmp_path, {})

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import hmac
 import json
 import os
 import platform
+import secrets
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -163,7 +165,7 @@ class VerdictCache:
         """Write a file whole or not at all; where that cannot be, there is no cache."""
         with contextlib.suppress(OSError, ValueError):
             text = json.dumps(value, allow_nan=False)
-            data = json.dumps({"sum": _sum(text), "text": text}).encode()
+            data = json.dumps({"seal": _seal(text), "text": text}).encode()
             if len(data) > _MOST_BYTES_OF_ONE:
                 return
             _make(self._folder)
@@ -210,18 +212,38 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_bytes())
         text = found["text"]
-        value = json.loads(text) if found["sum"] == _sum(text) else None
+        value = json.loads(text) if hmac.compare_digest(found["seal"], _seal(text)) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def _sum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _seal(text: str) -> str:
+    """What only this user can put below a text: a checkout must not bring verdicts with it."""
+    return hmac.new(_secret(), text.encode(), "sha256").hexdigest()
+
+
+def _secret() -> bytes:
+    """The user's own key, made at first use; raises `OSError` where it cannot be kept."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch-fixer"
+    except RuntimeError as error:
+        raise FileNotFoundError("the user has no home") from error
+    path = folder / "key"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=folder)
+        try:
+            os.write(descriptor, secrets.token_bytes(32))
+            os.close(descriptor)
+            os.link(temporary, path)  # whole, and only if there is none yet
+        finally:
+            Path(temporary).unlink()
+    return path.read_bytes()
 
 
 def _digest(value: Any) -> str:
-    return _sum(json.dumps(value, sort_keys=True, default=str))
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @functools.cache
