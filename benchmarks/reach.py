@@ -133,7 +133,7 @@ def together(evidences: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-_HEADER = ("package", "files", "classes", "built", "forward", "gradients", "median s", "p95 s")
+_HEADER = ("package", "files", "classes", "not counted", "built", "forward", "gradients", "median s", "p95 s")
 
 
 def row(name: str, item: Summary) -> tuple[str, ...]:
@@ -146,6 +146,7 @@ def row(name: str, item: Summary) -> tuple[str, ...]:
         name,
         item.files,
         str(item.classes),
+        str(item.abstract),
         share(item.built, item.classes),
         share(item.forward, item.classes),
         share(item.gradients, item.trainable),
@@ -163,7 +164,9 @@ def page(kept: dict[str, Any]) -> str:
         "packages is built, called, and differentiated in the processes that verification uses, with",
         f"arguments that the worker finds within {BUDGET:g} s a class. Percentages are of all classes that",
         "have something to run; gradients: of those whose forward ran and which have parameters. The",
-        "packages were chosen before anybody looked into them.",
+        "packages of each look were chosen before anybody looked into them, and those of the looks before it",
+        "were what the search was then improved on. Not counted: classes without a forward,",
+        "whose methods only raise or which read what only subclasses have.",
     ]
     for label, run in kept.items():
         lines += ["", f"## {label}", "", f"torch {run['torch']}, one core.", ""]

@@ -33,7 +33,7 @@ _MARGIN = 10_000_000
 """Nanoseconds by which a file system's clock may lag."""
 _MODULES = (".py", ".so", ".pyd")
 _METADATA = (".dist-info", ".egg-info", ".egg-link", ".pth")
-_PASSING = ("memory", "ran out of time", "was ended", "died", "ended early", "in time")
+_PASSING = ("memory", "MemoryError", "ran out of time", "was ended", "died", "ended early", "in time")
 """Words of reasons that another run need not have."""
 
 

@@ -23,6 +23,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL = 0.05
 _OPEN_FILES = 512
+_OUT_OF_MEMORY = 137
+"""The exit status of a child without the memory to answer."""
 
 
 def _prctl(option: int, argument: int) -> None:
@@ -92,6 +94,8 @@ def describe_exit(status: int) -> str:
     """What a wait status says, in words."""
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    if os.WEXITSTATUS(status) == _OUT_OF_MEMORY:
+        return "MemoryError"
     return f"exit status {os.WEXITSTATUS(status)}"
 
 
@@ -134,6 +138,8 @@ class Child:
             _close_all_but({0, 1, 2, answer})
             send(answer, body())
             status = 0
+        except MemoryError:  # there is none to say more
+            os._exit(_OUT_OF_MEMORY)
         finally:
             if status:
                 sys.excepthook(*sys.exc_info())

@@ -106,6 +106,10 @@ def without_tensors(value: Any, depth: int = 0) -> Any:
         return [type(value).__name__, *(without_tensors(item, depth + 1) for item in value)]
     if depth < _DEPTH and isinstance(value, dict):
         return ["dict", *([str(key), without_tensors(item, depth + 1)] for key, item in value.items())]
+    plain = not isinstance(value, (type, Tensor, nn.Module)) and not callable(value)
+    if depth < _DEPTH and plain and getattr(value, "__dict__", None):  # a dataclass, a namespace
+        held = sorted(vars(value).items())
+        return [type(value).__name__, *([key, without_tensors(item, depth + 1)] for key, item in held)]
     return type(value).__name__
 
 
