@@ -2,11 +2,14 @@
 
 ``python benchmarks/mutation.py`` writes each kind of mistake of `tests/mutants/kinds.py` into the right fix
 of every model of `tests/mutants`, asks an oracle that shares nothing with verification whether the mistake
-changes what the code does, and has verification judge it. Then it changes the fixed text of every golden case
-with a proven fix, one operator, constant, argument or statement at a time. What was not refuted is
-listed in full. With ``--label`` the result is kept in `mutation.json`, from which `MUTATION.md` is written.
+changes what the code does, and has verification judge it. Then it changes what a proven fix of a golden case
+has written, one operator, constant, argument or statement at a time. What was not refuted is listed in full.
+With ``--label`` the result is kept in `mutation.json`, from which `MUTATION.md` is written.
 
 ``--seeds 50`` judges every golden case under that many seeds instead: no right fix may be refuted.
+
+``--journal FILE`` keeps what is judged, place by place: the same command goes on where it was stopped, and
+with ``--redo --place NAME`` one place is judged anew.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ sys.path[:0] = [str(HERE.parent)]
 import mutation_golden  # noqa: E402
 import mutation_models  # noqa: E402
 import mutation_page  # noqa: E402
+from mutation_journal import Journal  # noqa: E402
 from mutation_result import Result  # noqa: E402
 
 from tests.mutants.kinds import REASONS  # noqa: E402
@@ -59,6 +63,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, help="judge the golden cases under so many seeds instead")
     parser.add_argument("--every", type=int, default=1, help="only each N-th mistake, for a quick look")
     parser.add_argument("--at-once", type=int, default=1, help="how many fixes are run at the same time")
+    parser.add_argument("--journal", type=Path, help="a file to keep results in and to go on from")
+    parser.add_argument("--redo", action="store_true", help="judge what is in the journal again")
     parser.add_argument("--label", help="keep the result under this name and write the page")
     options = parser.parse_args(arguments)
     if options.seeds:
@@ -69,11 +75,13 @@ def main(arguments: list[str]) -> int:
         keep(options.label, {"seeds": {"label": options.label, **seeds}})
         return int(bool(seeds["others"]))
     parts = {"models": mutation_models.judged, "golden": mutation_golden.judged}
-    found = {
-        name: list(shown(judged(options.only, options.place, options.every, options.at_once)))
-        for name, judged in parts.items()
-        if options.part in (name, "all")
-    }
+    found = {}
+    for name, judged in parts.items():
+        if options.part in (name, "all"):
+            settings = options.only, options.every
+            journal = Journal(options.journal, name, settings, options.redo)
+            results = judged(options.only, options.place, options.every, options.at_once, journal)
+            found[name] = list(shown(results))
     keep(options.label, {name: mutation_page.summary(done, options.label) for name, done in found.items()})
     everything = [result for results in found.values() for result in results]
     missed = sum(result.missed for result in everything)

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from mutation_journal import Journal
 from mutation_operators import Change, changes
 from mutation_result import Result
 from rich.console import Console
@@ -41,29 +43,34 @@ class _Mistake:
     job: Job
 
 
-def judged(only: str, place: str, every: int, at_once: int) -> Iterator[Result]:
+def judged(only: str, place: str, every: int, at_once: int, journal: Journal) -> Iterator[Result]:
     """Every mistake with its verdict; those that are explained as harmless have no `change`."""
     known = explained()
     settings = VerifySettings(python=Path(sys.executable), at_once=at_once)
     chosen = [case for case in golden.cases() if place in case.name and case.after != case.before]
     for case in track(chosen, console=Console(stderr=True), transient=True):
-        with tempfile.TemporaryDirectory() as folder:
-            jobs = _proven(case, Path(folder))
-            mistakes = [m for job in jobs for m in _spread(list(_mistakes(job)))[::every] if only in m.name]
-            with Verifier(settings, Path(folder)) as verifier:
-                verdicts = verifier.verify_all([mistake.job for mistake in mistakes])
-        harmless = known.get(case.name, {})
-        for number, (mistake, found) in enumerate(zip(mistakes, verdicts, strict=True)):
-            change = None if mistake.shown in harmless else "nobody has explained it"
-            where = f"{case.name}: {mistake.shown}"
-            yield Result(
-                mistake.name,
-                where,
-                number,
-                change,
-                found.verdict.value,
-                found.reason.replace(f"{folder}/", ""),
-            )
+        harmless = {f"{case.name}: {shown}" for shown in known.get(case.name, {})}
+        for result in journal.of(case.name, partial(_of_case, case, settings, only, every)):
+            yield replace(result, change=None) if result.place in harmless else result
+
+
+def _of_case(case: golden.Case, settings: VerifySettings, only: str, every: int) -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = _proven(case, Path(folder))
+        mistakes = [m for job in jobs for m in _spread(list(_mistakes(job)))[::every] if only in m.name]
+        with Verifier(settings, Path(folder)) as verifier:
+            verdicts = verifier.verify_all([mistake.job for mistake in mistakes])
+    return [
+        Result(
+            mistake.name,
+            f"{case.name}: {mistake.shown}",
+            number,
+            "nobody has explained it",
+            found.verdict.value,
+            found.reason.replace(f"{folder}/", ""),
+        )
+        for number, (mistake, found) in enumerate(zip(mistakes, verdicts, strict=True))
+    ]
 
 
 def explained() -> dict[str, Any]:

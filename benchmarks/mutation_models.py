@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from mutation_journal import Journal
 from mutation_result import Result
 from rich.console import Console
 from rich.progress import track
@@ -24,19 +26,19 @@ PLACES = 3
 """In how many places of one model a kind of mistake is made."""
 
 
-def judged(only: str, place: str, every: int, at_once: int) -> Iterator[Result]:
+def judged(only: str, place: str, every: int, at_once: int, journal: Journal) -> Iterator[Result]:
     """Every mistake with its verdict."""
     settings = VerifySettings(python=Path(sys.executable), steps=STEPS, seeds=SEEDS, at_once=at_once)
     models: list[Model] = [*PROJECTIONS, *DELETIONS, *COPIES]
     chosen = [model for model in models if place in model.name]
     with Verifier(settings, Path(__file__).parent) as verifier, tempfile.TemporaryDirectory() as folder:
         for index, model in enumerate(track(chosen, console=Console(stderr=True), transient=True)):
-            yield from _of_model(
-                verifier, Path(folder) / str(index), model, only, slice(index % every, None, every)
-            )
+            part = slice(index % every, None, every)
+            judge = partial(_of_model, verifier, Path(folder) / str(index), model, only, part)
+            yield from journal.of(model.name, judge)
 
 
-def _of_model(verifier: Verifier, folder: Path, model: Model, only: str, part: slice) -> Iterator[Result]:
+def _of_model(verifier: Verifier, folder: Path, model: Model, only: str, part: slice) -> list[Result]:
     folder.mkdir()
     anatomy = Anatomy(model)
     mistakes = [
@@ -51,8 +53,14 @@ def _of_model(verifier: Verifier, folder: Path, model: Model, only: str, part: s
     ]
     right, *seen = observations(questions)
     verdicts = verifier.verify_all([job_of(folder, model, text) for _, _, text in mistakes])
-    for (kind, number, _), observed, found in zip(mistakes, seen, verdicts, strict=True):
-        change = difference(right, observed, exact)
-        yield Result(
-            kind, model.name, number, change, found.verdict.value, found.reason.replace(f"{folder}/", "")
+    return [
+        Result(
+            kind,
+            model.name,
+            number,
+            difference(right, observed, exact),
+            found.verdict.value,
+            found.reason.replace(f"{folder}/", ""),
         )
+        for (kind, number, _), observed, found in zip(mistakes, seen, verdicts, strict=True)
+    ]

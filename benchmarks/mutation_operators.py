@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "-",
@@ -53,12 +54,16 @@ class Change:
 
 
 def changes(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[Change]:
-    """Every change of the functions that one of the byte spans touches, if the result is still Python."""
+    """Every change within the lines of the byte spans, if the result is still Python.
+
+    Where a span is empty because something was deleted there, within the whole function around it.
+    """
     finder = _Finder(text)
     seen: set[tuple[int, int, str]] = set()
-    for node in finder.functions(spans):
-        for name, start, end, new in finder.inside(node):
-            if (start, end, new) in seen:
+    for span in spans:
+        own = finder.lines(span) if span[0] < span[1] else (0, len(finder.data))
+        for name, start, end, new in chain.from_iterable(map(finder.inside, finder.functions([span]))):
+            if (start, end, new) in seen or not own[0] <= start <= end <= own[1]:
                 continue
             seen.add((start, end, new))
             data = finder.data
@@ -86,6 +91,14 @@ class _Finder:
                 yield from (
                     n for n in ast.walk(owner) if isinstance(n, ast.FunctionDef) and n.name == "forward"
                 )
+
+    def lines(self, span: tuple[int, int]) -> tuple[int, int]:
+        """The span of the whole lines that a span has text in."""
+        text = self.data[span[0] : span[1]]
+        first = span[0] + len(text) - len(text.lstrip())
+        last = span[0] + len(text.rstrip())
+        ends = [*self._starts[1:], len(self.data)]
+        return max(start for start in self._starts if start <= first), min(e for e in ends if e >= last)
 
     def inside(self, function: ast.FunctionDef) -> Iterator[tuple[str, int, int, str]]:
         """Every change of one function: what it is called, the bytes, and what takes their place."""

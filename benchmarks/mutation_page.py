@@ -25,11 +25,11 @@ with their own loop, and shares nothing with verification. *No difference* is wh
 mistake may still be refuted, because verification also runs a model from parameters that it draws.
 """
 _GOLDEN = """\
-## Small changes anywhere in the fixed text of the golden cases
+## Small changes in what a fix has written, over the golden cases
 
-One operator, constant, argument, name or statement at a time, in the functions that a proven fix touches. No
-oracle tells which of them change behaviour: all count as *changing* but those that `mutation_equal.toml`
-explains.
+One operator, constant, argument, name or statement at a time, in the lines that a proven fix has written;
+where it has only deleted something, in the whole function around that. No oracle tells which of them change
+behaviour: all count as *changing* but those that `mutation_equal.toml` explains.
 """
 
 

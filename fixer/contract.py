@@ -57,7 +57,8 @@ class Region:
 
 @dataclass(frozen=True)
 class Wiring:
-    """One place that builds an optimizer, or steps it, over a model that holds the constrained class.
+    """One place that builds an optimizer, steps it, or overwrites the parameters of a model that holds the
+    constrained class.
 
     Verification runs the region of the original and its counterpart in the fixed file, with `model` bound to
     a model it has built, so that a registration that is missing or wrong shows.
@@ -65,13 +66,15 @@ class Wiring:
 
     region: Region
     kind: str
-    """``"construction"`` (the statement that builds the optimizer) or ``"step"`` (the one that steps it)."""
+    """``"construction"`` (the statement that builds the optimizer), ``"step"`` (the one that steps it), or
+    ``"initialisation"`` (one that gives parameters new values, behind which the projection has to run)."""
     model: str
-    """The expression whose parameters the optimizer takes: ``"gate"``, ``"self.net"``."""
+    """The expression whose parameters are taken or overwritten: ``"gate"``, ``"self.net"``."""
     model_class: tuple[Path, str] | None
     """File and qualified name of the model's class if it is known: what should be built."""
     optimizer: str
-    """The expression the optimizer is bound to once the fix is in: ``"optimizer"``, ``"self.opt"``."""
+    """The expression the optimizer is bound to once the fix is in: ``"optimizer"``, ``"self.opt"``; for an
+    initialisation the model's."""
     function: str | None = None
     """Qualified name of the function that the region lies in, None at module level."""
 

@@ -96,6 +96,15 @@ def test_the_move_is_equivalent_and_says_how_that_was_shown(tmp_path: Path) -> N
 OTHER_BUILD = "    optimizer = torch.optim.SGD(gate.parameters(), lr=lr)\n"
 
 
+def test_an_optimizer_that_is_gone(tmp_path: Path) -> None:
+    case = Case(tmp_path, net=(ORIGINAL, FIXED), train=(train_file(BUILD), train_file("    pass\n")))
+    gate = (case.path("net.py"), "Gate")
+    wiring = case.wiring("train.py", BUILD, "gate", model_class=gate, function="train")
+    projection = case.projection("net.py", "Gate", CLAMP)
+    found = case.verify(preserves(case.subject("net.py", "Gate"), projection=projection, wiring=(wiring,)))
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
 @pytest.mark.parametrize("kept", [(REGISTER, REGISTER), (REGISTER, ""), ("", REGISTER)])
 def test_two_optimizers_in_one_function(tmp_path: Path, kept: tuple[str, str]) -> None:
     between = "    gate.train()\n"

@@ -20,7 +20,7 @@ from fixer.verify.worker.constraint import Constraint
 from fixer.verify.worker.observe import Recorder, buffers, digest, parameters, shared_names
 from fixer.verify.worker.reference import Reference
 from fixer.verify.worker.tracing import Tracer, missed, required
-from fixer.verify.worker.wiring import Region, WiringError
+from fixer.verify.worker.wiring import Region, WiringError, WrongOptimizers
 from tests.judge_support import Case, preserves, text, verify
 
 CODE = textwrap.dedent(
@@ -177,10 +177,13 @@ def test_replaying_a_construction(code: str, model: str, optimizer: str) -> None
 @pytest.mark.parametrize(
     "code", ["a = torch.optim.SGD(net.parameters(), lr)\nb = torch.optim.SGD(net.parameters(), lr)", "x = 1"]
 )
-def test_a_construction_that_leaves_no_clear_optimizer(code: str) -> None:
-    wiring = {"path": "train.py", "model": "net", "optimizer": "missing", "after": code}
-    with pytest.raises(WiringError, match="optimizers, not one"):
-        Region(wiring, "after", {"torch": torch}, stand_in=False).build(nn.Linear(2, 2))
+@pytest.mark.parametrize(("side", "kind"), [("before", WiringError), ("after", WrongOptimizers)])
+def test_a_construction_that_leaves_no_clear_optimizer(
+    code: str, side: str, kind: type[BaseException]
+) -> None:
+    wiring = {"path": "train.py", "model": "net", "optimizer": "missing", side: code}
+    with pytest.raises(kind, match="optimizers, not one"):
+        Region(wiring, side, {"torch": torch}, stand_in=False).build(nn.Linear(2, 2))
 
 
 def test_a_step_that_steps_nothing() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fixer.contract import Region, Wiring
 from fixer.facts.file import File, Function, self_name, walk_function
-from fixer.facts.initialisations import initialisations, reinitialising
+from fixer.facts.initialisations import Initialisation, initialisations, reinitialising
 from fixer.facts.kinds import ANY_MODULE, Answer
 from fixer.facts.optimizers import (
     Construction,
@@ -52,10 +52,9 @@ class AfterStep:
         if not any(answer is Answer.YES for answer, _ in found):
             certainly = " certainly" if found else ""
             raise CannotRewriteError(f"no optimizer in this tree{certainly} takes its parameters")
-        self._after_initialisations()
-        return [wiring for _, wiring in found]
+        return [*(wiring for _, wiring in found), *self._after_initialisations()]
 
-    def _after_initialisations(self) -> None:
+    def _after_initialisations(self) -> Iterator[Wiring]:
         """Call the method where a constrained parameter gets a new value before there is an optimizer."""
         relatives = {*self.project.lineage(self.cls), *self.project.subclasses(self.cls)}
         family = {relative.node for relative in relatives}
@@ -67,11 +66,15 @@ class AfterStep:
             editor = self.rewrite.file(found.file)
             rebound = isinstance(found.statement, ast.Assign)  # by what need not be of the class itself
             model = Model(found.model.node, ANY_MODULE) if rebound else found.model
+            span = editor.line_start(found.statement), editor.line_end(found.statement)
             try:
                 editor.insert_after(found.statement, self.call(editor, found.scope, model, "{}()"))
             except CannotRewriteError:
                 where = f"line {found.statement.lineno} of {found.file.path.name}"
                 self.cautions.append(f"{where} may move its parameters out of range before the first step")
+            else:
+                name = found.file.source.segment(model.node)
+                yield _wiring("initialisation", found, span, found.model, name)
         for heir, constructor in reinitialising(self.project, self.cls, self.paths):
             own = self_name(constructor)
             if own is None or any(isinstance(node, ast.Return) for node in walk_function(constructor)):
@@ -180,7 +183,11 @@ def _holder(file: File, binder: ast.AST) -> ast.AST:
 
 
 def _wiring(
-    kind: str, place: Construction | Step, span: tuple[int, int], model: Model, optimizer: str
+    kind: str,
+    place: Construction | Step | Initialisation,
+    span: tuple[int, int],
+    model: Model,
+    optimizer: str,
 ) -> Wiring:
     symbol = getattr(model.kind, "cls", None)
     known = (symbol.path, symbol.name) if symbol is not None and symbol.path is not None else None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .frames import Message
+from .initialising import INITIALISATION
 from .keeping import prove_keeps
 from .preserving import prove_preserves
 from .repairing import prove_repairs
@@ -82,8 +83,14 @@ def _subjects(contract: Message) -> list[list[Target]]:
         return [[Target(subject, [], stand_in=False)] for subject in subjects]
     own = (subjects[0]["path"], subjects[0]["class_name"])
     groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, wiring in enumerate(contract["wiring"]):
-        groups.setdefault(tuple(wiring["model_class"] or ()), []).append(index)
+    wirings = list(enumerate(contract["wiring"]))
+    for index, wiring in wirings:
+        if wiring["kind"] != INITIALISATION:
+            groups.setdefault(tuple(wiring["model_class"] or ()), []).append(index)
+    for index, wiring in wirings:  # on a model that is run anyway, or on what stands for one
+        if wiring["kind"] == INITIALISATION:
+            key = tuple(wiring["model_class"] or ())
+            groups.setdefault(key if key in groups else (), []).append(index)
     targets = []
     for key, indices in groups.items():
         path, name = key or own

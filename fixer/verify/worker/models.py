@@ -18,6 +18,7 @@ from .bench import Bench, Run, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
+from .initialising import initialisations, only_initialises
 from .observe import Recorder, buffers, drawn, error_facts, note_structure, parameters, settings, small
 from .oracles import directional
 from .training import Training
@@ -51,7 +52,7 @@ class ModelRecord:
         """What the constrained instances held around every update; only the fixed side is asked."""
         if self._constrained is not None and payload["side"] == "after":
             self.updates = Updates(self._constrained, exact=bench.dtype is None)
-        facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[])
+        facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[], initialised=[])
 
     def phases(self) -> None:
         """Run every phase in order, each on fresh instances."""
@@ -82,7 +83,9 @@ class ModelRecord:
             self._forward_from("state", f"{mode} forward from a checkpoint", mode)
             if self._settings["inside"]:
                 self._forward_from("inside", f"{mode} forward within the constraint", mode)
-        if "trajectories" in parts and self._facts["trainable"] and self._facts["parameters"]:
+        self._initialisations()
+        trains = not only_initialises(self._job, self._payload["wirings"])
+        if trains and "trajectories" in parts and self._facts["trainable"] and self._facts["parameters"]:
             self._train()
         if "oracle" in parts:
             start = self._checkpoint("state") if self._payload["side"] == "before" else None
@@ -145,6 +148,22 @@ class ModelRecord:
             if values == "state" and mode == "eval":
                 self._settle("after loading", module)
             self._forward(check, module, mode)
+
+    def _initialisations(self) -> None:
+        """Call models that a script has initialised anew, as it does it and with values far out of range."""
+        places = initialisations(self._job, self._payload, self._bench, self._settings)
+        redrawn = self._checkpoint("state")
+        for place in places:
+            for check, values in ((place.check, None), (f"{place.check}, redrawn", redrawn)):
+                with self._phase(check):
+                    found = place.model(values)
+                    if found is None:
+                        continue
+                    built, named = found
+                    if values is not None and named is built:
+                        self._settle(check, built)
+                        self._facts["initialised"].append(check)
+                    self._forward(check, named, "train", times=1)
 
     def _forward(self, check: str, module: nn.Module, mode: str, times: int = 2) -> None:
         """Call the model, send a loss back, and note everything that is left behind; then once more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .compare import Comparison, chosen, compare
 from .frames import Message
+from .initialising import AFTER
 from .repair import IN_PLACE
 from .trial import BUILDING, CHECKPOINT, INEXACT, TRAINING, Trial
 from .verdicts import CannotBuild, Refuted, Side, Unverified, shown, told
@@ -68,7 +69,8 @@ def require_same_errors(
         if error["phase"] in before.failed or (phases and error["phase"] not in phases):
             continue
         ours = error["type"] == "HarnessError" or error["phase"] == CHECKPOINT
-        missing = trial.target.stand_in and error["phase"].startswith(TRAINING) and _is_lookup(trial, error)
+        replayed = error["phase"].startswith((TRAINING, AFTER))
+        missing = trial.target.stand_in and replayed and _is_lookup(trial, error)
         if ours or missing:
             raise Unverified(f"{new}: {told(error)}")
         raise Refuted(

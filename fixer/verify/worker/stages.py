@@ -21,7 +21,7 @@ from .constraint import CONSTRAINT, Constrained, author_constraint, held
 from .frames import Message
 from .hints import hints_for, resolve, with_models
 from .models import ModelRecord
-from .observe import Recorder, error_facts, parameters, reseed, without_tensors
+from .observe import Recorder, error_facts, parameters, reseed, restore, without_tensors
 from .reference import Reference
 from .scripts import Loop, cut_short, note_globals, note_gradients, note_value
 from .surroundings import quick_and_harmless, stand_in_for_missing
@@ -96,6 +96,9 @@ def constraint(job: Message, payload: Message) -> Message:
         checkpoint = records.read(payload["checkpoint"])["state"]
         fresh = {"after construction": bench.build_disturbed(), "after loading": bench.build()}
         load_checkpoint(fresh["after loading"], checkpoint)
+        for what in payload["initialised"]:  # whatever the script wrote, these are the values since
+            fresh[what] = bench.build()
+            restore(fresh[what], checkpoint)
         for what, module in fresh.items():
             for _, instance in constrained.instances(module):
                 author.apply(instance)

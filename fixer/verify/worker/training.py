@@ -16,9 +16,10 @@ from . import overlay
 from .bench import Bench, gradients
 from .checkpoint import load_checkpoint
 from .frames import Message
+from .initialising import INITIALISATION
 from .observe import Recorder, buffers, parameters, reseed, small, state
 from .untraced import Untraced
-from .wiring import Region, first_post_hook, held_parameters, plain_optimizers, transfer_hooks
+from .wiring import Region, first_post_hook, held_parameters, place_of, plain_optimizers, transfer_hooks
 
 if TYPE_CHECKING:
     from .constraint import Updates
@@ -48,7 +49,8 @@ class Training:
         updates: Updates | None,
     ) -> None:
         self._asked: int = job["steps"]
-        self._wirings: list[Message] = [job["contract"]["wiring"][index] for index in payload["wirings"]]
+        wirings = (job["contract"]["wiring"][index] for index in payload["wirings"])
+        self._wirings: list[Message] = [w for w in wirings if w["kind"] != INITIALISATION]
         self._stand_in: bool = payload["stand_in"]
         self._side: str = payload["side"]
         self._bench = bench
@@ -74,7 +76,7 @@ class Training:
         def trajectory(
             name: str, make: Make | None, place: Message | None, pushed: Sequence[str] = ()
         ) -> Message:
-            where = "" if place is None else f" at {_place(place)}"
+            where = "" if place is None else f" at {place_of(place)}"
             noise = ", noise on gradients" if pushed else ""
             label = f"{name or 'the optimizer as built'}{noise}{where}"
             run = _Trajectory(label, self._bench, self._recorder, self._projects, self._updates, pushed)
@@ -170,11 +172,6 @@ class Training:
             return built, built.step, False
         step: Any = built.step
         return built, lambda: step(run.closure), True
-
-
-def _place(wiring: Message) -> str:
-    """Where an optimizer is built or stepped in the original: two of them may share a function."""
-    return f"{wiring['path']}:{wiring['lines']['before'][0]} in {wiring['function'] or 'the module'}"
 
 
 class _Trajectory:

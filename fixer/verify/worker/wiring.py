@@ -38,6 +38,10 @@ class WiringError(BaseException):
     """
 
 
+class WrongOptimizers(Exception):  # noqa: N818 - what it says of the fixed code is wrong, not an error
+    """A fixed statement does not leave one optimizer as the original does."""
+
+
 class Stub(float):
     """A number whose attributes, items and calls are such numbers again, and which may be a model as well."""
 
@@ -123,7 +127,8 @@ class Region:
         loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         self._free: set[str] = loaded - stored - set(dir(builtins))
         self._closures = _closures(tree, wiring["optimizer"])
-        self._code = self._compiled(ast.fix_missing_locations(_Returns().visit(tree)))
+        self.statements: list[ast.stmt] = ast.fix_missing_locations(_Returns().visit(tree)).body
+        self._code = self.compiled(self.statements)
         self._prelude, self._prepared = self._preparation(side)
         self.keeps_model = True
         """Whether the model's name still stands for the same object once the region has run."""
@@ -135,7 +140,7 @@ class Region:
 
     def build(self, model: nn.Module) -> Optimizer:
         """Execute a construction; the optimizer that comes out, wherever the region puts it."""
-        namespace = self._namespace(model)
+        namespace = self.namespace(model)
         bound = _evaluate(self._naming.way, namespace)
         with _watching() as built:
             self._execute(namespace)
@@ -146,9 +151,8 @@ class Region:
         own = set(map(id, model.parameters()))
         candidates = [optimizer for optimizer in built if own & set(map(id, held_parameters(optimizer)))]
         if len(candidates) != 1:
-            raise WiringError(
-                f"the replayed statement left {len(candidates)} of the model's optimizers, not one"
-            )
+            kind = WiringError if self._original else WrongOptimizers
+            raise kind(f"the replayed statement left {len(candidates)} of the model's optimizers, not one")
         return candidates[0]
 
     def _execute(self, namespace: dict[str, Any]) -> None:
@@ -165,7 +169,7 @@ class Region:
         self, model: nn.Module, optimizer: Optimizer, closure: Callable[[], Any]
     ) -> Callable[[], None]:
         """A function that executes a step region with `optimizer` in place."""
-        namespace = self._namespace(model)
+        namespace = self.namespace(model)
         _bind(self._wiring["optimizer"], optimizer, model, namespace)
         namespace.update(dict.fromkeys(self._closures, closure))
         taken: list[int] = []
@@ -179,7 +183,12 @@ class Region:
 
         return step
 
-    def _namespace(self, model: nn.Module) -> dict[str, Any]:
+    def found(self, namespace: dict[str, Any], model: nn.Module) -> nn.Module:
+        """What the model's name stands for, the model itself if that is no module."""
+        named = _evaluate(self._naming.way, namespace)
+        return named if isinstance(named, nn.Module) else model
+
+    def namespace(self, model: nn.Module) -> dict[str, Any]:
         """The globals, the model, what the code before the region prepares, and stubs for the rest."""
         namespace = dict(self._globals)
         namespace[_MODEL] = model
@@ -196,15 +205,22 @@ class Region:
         """The statements before the region that compute what it reads, and the names that they need."""
         lines = self._wiring.get("lines", {}).get(side)
         if lines is None:
-            return self._compiled(ast.Module(body=[], type_ignores=[])), set()
+            return self.compiled([]), set()
         tree = self._naming.visit(ast.parse(overlay.source_text(self._wiring["path"])))
         bound = {*_names(self._wiring["model"]), *_names(self._wiring["optimizer"])}
         wanted = self._free - bound - set(self._globals)
         prelude, needed = preparing(tree, lines[0], wanted, bound)
-        return self._compiled(prelude), needed - bound - {_MODEL} - set(dir(builtins))
+        return self.compiled(prelude.body), needed - bound - {_MODEL} - set(dir(builtins))
 
-    def _compiled(self, tree: ast.Module) -> Any:
-        return compile(tree, f"<wiring of {self._wiring['path']}>", "exec")
+    def compiled(self, statements: list[ast.stmt]) -> Any:
+        """Code of some statements that can be executed in a `namespace`."""
+        module = ast.Module(body=statements, type_ignores=[])
+        return compile(module, f"<wiring of {self._wiring['path']}>", "exec")
+
+
+def place_of(wiring: dict[str, Any]) -> str:
+    """Where a region lies in the original: two of them may share a function."""
+    return f"{wiring['path']}:{wiring['lines']['before'][0]} in {wiring['function'] or 'the module'}"
 
 
 def _names(expression: str) -> set[str]:
