@@ -1,9 +1,10 @@
 """Try to build and call every model class of published packages, the way verification would.
 
-``python benchmarks/reach.py [NAME==VERSION | FOLDER ...]`` downloads the packages (never into the
-repository), builds every `nn.Module` class in them with arguments found by the worker, calls `forward`, and
-takes gradients. Without names: the packages of `reach.toml` beside this file. With ``--label`` the summary is
-kept in `reach.json`, from which `REACH.md` is written.
+``python benchmarks/reach.py [NAME | NAME==VERSION | FOLDER ...]`` downloads the packages and what they
+depend on (never into the repository), builds every `nn.Module` class in them with arguments found by the
+worker, calls `forward`, and takes gradients. A bare NAME is one of `reach.toml` beside this file; without
+names, all of those are tried. With ``--label`` the summary is kept in `reach.json`, from which `REACH.md` is
+written.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import re
 import statistics
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from environments import environment
 from packages import fetch
 from reach_worker import BUDGET
 from rich.console import Console
@@ -58,6 +60,8 @@ class Summary:
     causes: dict[str, int]
     stand_ins: list[str]
     unloaded: int
+    left_out: dict[str, str] = field(default_factory=dict)
+    """What the package declares that could not be installed, and why."""
 
 
 class ReachVerifier(Verifier):
@@ -72,10 +76,10 @@ def python_files(folder: Path, every: int) -> list[Path]:
     return found[::every]
 
 
-def try_on(folder: Path, every: int, libraries: tuple[Path, ...]) -> dict[str, Any]:
-    """Try every class of a package; the worker's evidence."""
+def try_on(folder: Path, every: int, roots: tuple[Path, ...]) -> dict[str, Any]:
+    """Try every class of a package, with what lies in `roots` to import; the worker's evidence."""
     subjects = tuple(Subject(path) for path in python_files(folder, every))
-    settings = VerifySettings(timeout=TIMEOUT, roots=libraries)
+    settings = VerifySettings(timeout=TIMEOUT, roots=roots)
     with ReachVerifier(settings, folder) as verifier:
         job = Job(Contract(Promise.PRESERVES, subjects), {}, EditSet(), EditSet())
         verification = verifier.verify(job)
@@ -84,7 +88,7 @@ def try_on(folder: Path, every: int, libraries: tuple[Path, ...]) -> dict[str, A
     return verification.evidence
 
 
-def summary(evidence: dict[str, Any], files: str) -> Summary:
+def summary(evidence: dict[str, Any], files: str, left_out: dict[str, str]) -> Summary:
     """Count; classes with nothing to run are left out."""
     results = [item for item in evidence["results"] if not item["abstract"]]
     ran = [item for item in results if item["forward"]]
@@ -103,6 +107,7 @@ def summary(evidence: dict[str, Any], files: str) -> Summary:
         causes=dict(causes.most_common(CAUSES)),
         stand_ins=sorted(evidence["stand_ins"]),
         unloaded=len(evidence["unloaded"]),
+        left_out=left_out,
     )
 
 
@@ -166,7 +171,9 @@ def page(kept: dict[str, Any]) -> str:
         "have something to run; gradients: of those whose forward ran and which have parameters. The",
         "packages of each look were chosen before anybody looked into them, and those of the looks before it",
         "were what the search was then improved on. Not counted: classes without a forward,",
-        "whose methods only raise or which read what only subclasses have.",
+        "whose methods only raise or which read what only subclasses have. From the third look on each",
+        "package has the dependencies it declares (`environments.json` holds their versions), and no others;",
+        "before, all had the same hand-picked libraries.",
     ]
     for label, run in kept.items():
         lines += ["", f"## {label}", "", f"torch {run['torch']}, one core.", ""]
@@ -182,24 +189,43 @@ def page(kept: dict[str, Any]) -> str:
             "",
         ]
         lines += [f"- {name}: {', '.join(names)}" for name, names in stood_in.items()]
+        left_out = {name: item.get("left_out") for name, item in run["packages"].items()}
+        if any(left_out.values()):
+            lines += ["", "Declared dependencies that could not be installed, or only in part:", ""]
+        lines += [
+            f"- {name}: " + ", ".join(f"{library} ({why})" for library, why in entries.items())
+            for name, entries in left_out.items()
+            if entries
+        ]
     return "\n".join(lines) + "\n"
 
 
-def targets(names: list[str], document: dict[str, Any]) -> dict[str, tuple[Path, int]]:
-    """The folder of each package, and each how manieth file of it to take."""
-    if not names:
-        return {
-            name: (fetch(name, entry["version"]), entry.get("every", 1))
-            for name, entry in document["packages"].items()
-        }
+@dataclass(frozen=True)
+class Target:
+    """A package to try: where it lies, how much of it to take, and what there is to import beside it."""
+
+    folder: Path
+    every: int = 1
+    roots: tuple[Path, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def published(name: str, version: str, entry: dict[str, Any]) -> Target:
+    """A package as it was published, with its declared dependencies."""
+    roots, left_out = environment(name, version)
+    return Target(fetch(name, version), entry.get("every", 1), (roots,), left_out)
+
+
+def targets(names: list[str], listed: dict[str, Any]) -> dict[str, Target]:
+    """What to try: packages that are `listed`, by their names, others as NAME==VERSION, and folders."""
     found = {}
-    for name in names:
+    for name in names or listed:
         package, separator, version = name.partition("==")
-        if separator:
-            every = document["packages"].get(package, {}).get("every", 1)
-            found[package] = (fetch(package, version), every)
+        if separator or name in listed:
+            entry = listed.get(package, {})
+            found[package] = published(package, version or entry["version"], entry)
         elif Path(name).is_dir():
-            found[Path(name).name] = (Path(name).resolve(), 1)
+            found[Path(name).name] = Target(Path(name).resolve())
         else:
             sys.exit(f"{name}: neither NAME==VERSION nor a folder")
     return found
@@ -209,21 +235,20 @@ def main() -> int:
     """Run, print, keep; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "names", nargs="*", help="NAME==VERSION or a folder; the packages of reach.toml by default"
+        "names", nargs="*", help="NAME, NAME==VERSION or a folder; the packages of reach.toml by default"
     )
     parser.add_argument("--json", type=Path, help="write what came of every class to this file")
     parser.add_argument("--label", help="keep the summary under this heading of REACH.md")
     options = parser.parse_args()
     document = tomllib.loads(LIST.read_text("utf-8"))
-    packages = targets(options.names, document)
-    libraries = {name: fetch(name, version) for name, version in document["libraries"].items()}
+    packages = targets(options.names, document["packages"])
     details, summaries = {}, {}
-    for name, (folder, every) in track(packages.items(), console=Console(stderr=True)):
-        others = tuple(path for library, path in libraries.items() if library != name)
-        details[name] = try_on(folder, every, others)
-        summaries[name] = summary(details[name], "all" if every == 1 else f"every {every}th")
+    for name, target in track(packages.items(), console=Console(stderr=True)):
+        details[name] = try_on(target.folder, target.every, target.roots)
+        files = "all" if target.every == 1 else f"every {target.every}th"
+        summaries[name] = summary(details[name], files, target.left_out)
         print("  ".join(row(name, summaries[name])), flush=True)
-    summaries["all"] = summary(together(list(details.values())), "")
+    summaries["all"] = summary(together(list(details.values())), "", {})
     print("  ".join(row("all", summaries["all"])))
     for text, count in summaries["all"].causes.items():
         print(f"{count:5} {text}")

@@ -1,0 +1,70 @@
+"""The environments of `benchmarks/reach.py`: what is taken of what packages declare."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def environments(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import environments
+
+    yield environments
+    for name in ("environments", "packages"):
+        sys.modules.pop(name, None)
+
+
+def index(folder: Path, environments: ModuleType, monkeypatch: pytest.MonkeyPatch, published: dict) -> list:
+    """Stand in for pip: a distribution is there in one or two versions, each with what it requires."""
+    asked = []
+
+    def install(name: str, specifier: str) -> Path:
+        asked.append(name + specifier)
+        for version, requires in published.get(name, {}).items():
+            if environments.SpecifierSet(specifier).contains(version):
+                place = folder / f"{name}-{version}"
+                info = place / f"{name}-{version}.dist-info"
+                info.mkdir(parents=True, exist_ok=True)
+                lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
+                lines += [f"Requires-Dist: {line}" for line in requires]
+                (info / "METADATA").write_text("\n".join(lines) + "\n")
+                return place
+        raise OSError("ERROR: no such version")
+
+    monkeypatch.setattr(environments, "_install", install)
+    return asked
+
+
+def test_dependencies_are_walked_and_what_cannot_be_had_is_named(
+    environments: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {
+        "nets": {"1.0": ["blocks>=1", "lost", "torch>=1", 'other; extra == "all"', "tensorflow"]},
+        "blocks": {"2.0": ["Shared_Part"], "1.0": []},
+        "shared-part": {"3.1": ["nets"]},
+    }
+    asked = index(tmp_path, environments, monkeypatch, published)
+    chosen = environments._choose("nets", "1.0")
+    assert chosen["versions"] == {"blocks": "2.0", "shared-part": "3.1"}
+    assert chosen["left_out"] == {"lost": "ERROR: no such version", "tensorflow": "too large"}
+    assert not [item for item in asked if item.startswith(("torch", "tensorflow", "other"))]
+
+
+def test_a_later_bound_takes_an_earlier_choice_back(
+    environments: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {
+        "nets": {"1.0": ["base", "blocks"]},
+        "base": {"2.0": [], "1.4": []},
+        "blocks": {"1.0": ["base<2"]},
+    }
+    index(tmp_path, environments, monkeypatch, published)
+    assert environments._choose("nets", "1.0")["versions"] == {"base": "1.4", "blocks": "1.0"}
