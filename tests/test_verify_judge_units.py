@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -20,6 +21,8 @@ from fixer.verify.worker.constraint import Constraint
 from fixer.verify.worker.observe import Recorder, buffers, digest, parameters, shared_names
 from fixer.verify.worker.reference import Reference
 from fixer.verify.worker.tracing import Tracer, missed, required
+from fixer.verify.worker.untraced import Traced
+from fixer.verify.worker.watch import ParameterWatch
 from fixer.verify.worker.wiring import Region, WiringError, WrongOptimizers
 from tests.judge_support import Case, preserves, text, verify
 
@@ -67,6 +70,50 @@ def test_lines_of_a_module_body_do_not_count(tmp_path: Path) -> None:
     lines = tracer.executed()[str(path)]
     assert lines == [3, 4, 7]
     assert missed([[(4, 4)], [(6, 6)]], lines) == [6]
+
+
+def test_nothing_is_traced_once_all_has_been_seen(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(CODE)
+    namespace: dict[str, Any] = {}
+    exec(compile(CODE, str(path), "exec"), namespace)
+    before = sys.gettrace()
+    tracer = Tracer([str(path)], wanted={str(path): [[(4, 4)]]})
+    with tracer:
+        assert sys.gettrace() is not None
+        namespace["run"](1)
+        assert sys.gettrace() is None
+        assert 4 in tracer.executed()[str(path)]
+        tracer.forget()  # what was seen counts no more, so it is looked for again
+    with tracer:
+        assert sys.gettrace() is not None
+    assert sys.gettrace() is before
+
+
+def test_only_what_is_called_as_the_target_is_traced(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(CODE)
+    namespace: dict[str, Any] = {}
+    exec(compile(CODE, str(path), "exec"), namespace)
+    tracer = Tracer([str(path)])
+    with tracer.waiting():
+        namespace["run"](1)
+        assert tracer.executed()[str(path)] == []
+        with Traced():
+            namespace["run"](1)
+    assert tracer.executed()[str(path)] == [3, 4, 7]
+
+
+def test_a_watched_line_keeps_tracing_on(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text("def run(value):\n    value = value\n    return value\n")
+    namespace: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), namespace)
+    watch = ParameterWatch("value", str(path), [2, 2])
+    with Tracer([str(path)], [watch], {str(path): [[(2, 2)]]}):
+        for number in range(30):
+            namespace["run"](number)
+    assert len(watch.seen) == 20
 
 
 def entries(**values: Any) -> list[tuple[str, str, Any]]:

@@ -119,6 +119,8 @@ def error_facts(error: BaseException) -> dict[str, Any]:
     facts: dict[str, Any] = {"type": type(error).__name__, "message": first_line(error), "frames": frames}
     if error.__cause__ is not None:
         facts["cause"] = error_facts(error.__cause__)
+    elif error.__context__ is not None and first_line(error.__context__)[:80] in facts["message"]:
+        facts["cause"] = error_facts(error.__context__)  # it passes the words of another on
     return facts
 
 

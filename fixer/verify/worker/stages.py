@@ -38,7 +38,8 @@ def record(job: Message, payload: Message) -> Message:
     """Run one subject on one side and write down what it does.
 
     The payload names the side, the subject, the recipe (None: find one), the settings that both sides share,
-    the parts to run, the wirings to replay, and the file to write. Answers what the judge needs beside it.
+    the parts to run, the wirings to replay, the lines that are `wanted`, and the file to write. Answers what
+    the judge needs beside it.
     """
     stand_in_for_missing()
     sys.argv[:] = [payload["subject"]["path"]]
@@ -54,12 +55,14 @@ def record(job: Message, payload: Message) -> Message:
         "settings": payload["settings"] or {},
     }
     watch, versions = _watch(job, side), _versions(job, side)
-    tracer = Tracer(job["contract"]["changed_lines"][side], [w for w in (watch, versions) if w is not None])
+    watchers = [w for w in (watch, versions) if w is not None]
+    tracer = Tracer(job["contract"]["changed_lines"][side], watchers, payload["wanted"])
     is_model = payload["subject"]["class_name"] and not payload["subject"]["function"]
     prepare, run = (_model, _record_model) if is_model else (_call, _record_call)
     with ExitStack() as stack:
         supplied = [] if is_model else stack.enter_context(quick_and_harmless(job["scratch"]))
-        with tracer, _reference(payload["reference"] if payload["reference"] == "copy" else None):
+        meant = payload["reference"] if payload["reference"] == "copy" else None
+        with tracer.waiting(), _reference(meant):
             prepared = _prepared(job, payload, facts, prepare)
         facts["raised"] = tracer.raised_in(job["contract"]["changed_lines"][side])
         tracer.forget()  # what ran while arguments were tried out proves nothing

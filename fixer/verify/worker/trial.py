@@ -39,6 +39,7 @@ class Trial:
         self._run_stage = run_stage
         self._name = name
         self._files = 0
+        self._reach: dict[str, dict[str, list[Reach]]] = {}
 
     def stage(
         self,
@@ -64,6 +65,7 @@ class Trial:
             "parts": list(parts),
             "reference": reference,
             "wide": wide,
+            "wanted": self._wanted(side),
         }
         answer = self._run_stage("record", side, payload)
         return Side(_value(answer, f"{self.names[side]} could not be run"), file, wide)
@@ -113,15 +115,21 @@ class Trial:
             [side, path, line]
             for side, record in ran
             for path in self.contract["changed_lines"][side]
-            for line in missed(self._required(side, path), record.executed(path))
+            for line in missed(self._required(side)[path], record.executed(path))
         ]
         if unreached:
             self.evidence["missed"] = unreached
             side, path, line = unreached[0]
             raise Unverified(f"the run of {self.names[side]} never reached {path}:{line}")
 
-    def _required(self, side: str, path: str) -> list[Reach]:
-        """What has to run in a changed file: what the contract says, or what the edits touch."""
+    def _required(self, side: str) -> dict[str, list[Reach]]:
+        """What has to run in the changed files: what the contract says, or what the edits touch."""
+        if side not in self._reach:
+            paths = self.contract["changed_lines"][side]
+            self._reach[side] = {path: self._required_in(side, path) for path in paths}
+        return self._reach[side]
+
+    def _required_in(self, side: str, path: str) -> list[Reach]:
         if self.contract["reach"] is not None:
             wanted: list[Reach] = self.contract["reach"][side][path]
             return wanted
@@ -132,6 +140,18 @@ class Trial:
         method = self.projection["method"] if self.projection is not None else None
         ranges = self.contract["changed_lines"][side][path]
         return required(texts[side][path], ranges, other[path], replayed, method)
+
+    def _wanted(self, side: str) -> dict[str, list[Reach]] | None:
+        """What is asked about the lines that run: those that have to, and those of the symptom."""
+        try:
+            wanted = {path: list(reach) for path, reach in self._required(side).items()}
+        except SyntaxError:  # whoever imports the text will say so
+            return None
+        symptom = self.contract["symptom_lines"]
+        if symptom is not None and symptom[side] is not None:
+            first, last = symptom[side]
+            wanted.setdefault(symptom["path"], []).append([(first, last)])
+        return wanted
 
     def require_constraint(self, before: Side, after: Side) -> None:
         """Parameters after every step must be what the author's own statements make of the raw update."""

@@ -20,6 +20,7 @@ class Watch:
         self._path = os.path.realpath(path)
         self._first, self._last = lines[0], lines[-1]
         self._inside: dict[int, Any] = {}
+        self._left = 0
         self._real: dict[str, bool] = {}
 
     def __call__(self, frame: Any, event: str) -> None:
@@ -34,11 +35,17 @@ class Watch:
         if inside and not entered:
             self._inside[id(frame)] = self._enter(frame)
         elif entered and not inside:
+            self._left += 1
             self._leave(frame, self._inside.pop(id(frame)))
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether the lines have been left so often that the next time tells nothing new."""
+        return self._left >= _SEEN_AT_MOST and not self._inside
 
     def forget(self) -> None:
         """Drop what was seen so far."""
-        raise NotImplementedError
+        self._left = 0
 
     def _enter(self, frame: Any) -> Any:
         raise NotImplementedError
@@ -56,6 +63,7 @@ class VersionWatch(Watch):
 
     def forget(self) -> None:
         """Drop what was seen so far."""
+        super().forget()
         self.bumped.clear()
 
     def _enter(self, frame: Any) -> dict[str, int]:
@@ -86,6 +94,7 @@ class ParameterWatch(Watch):
 
     def forget(self) -> None:
         """Drop what was seen so far."""
+        super().forget()
         self.seen.clear()
 
     def _enter(self, frame: Any) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ import torch
 from torch import nn, overrides
 from torch.overrides import TorchFunctionMode
 
+from ..untraced import Traced
 from . import clock
 
 if TYPE_CHECKING:
@@ -310,13 +311,18 @@ def attempt(
     disarm: Callable[[], None] = _nothing
     try:
         with modes_kept(), quiet(), seeded(0), torch.enable_grad(), limited(deadline - clock.now()) as disarm:
-            return Attempt(function(), None)
+            return Attempt(_traced(function), None)
     except (Exception, SystemExit, _OutOfTimeError) as error:
         _surely(disarm)
         return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls, tensors or {}))
     finally:
         _surely(disarm)
         handle.remove()
+
+
+def _traced(function: Callable[[], Any]) -> Any:
+    with Traced():
+        return function()
 
 
 def _frames(traceback: TracebackType | None, entry: str) -> tuple[Frame, ...]:
