@@ -36,7 +36,7 @@ def result(verification: Verification) -> object:
 
 
 def test_answers_are_in_order_and_a_death_costs_one_verdict(verifier: CageVerifier, tmp_path: Path) -> None:
-    bodies = ["return 1", "os._exit(3)", "return os.getppid()", "return os.getppid()", "return 5"]
+    bodies = ["return 1", "os._exit(3)", "return os.getpid()", "return os.getpid()", "return 5"]
     jobs = [target(tmp_path, f"m{number}", body) for number, body in enumerate(bodies)]
     found = [result(verification) for verification in verifier.verify_all(jobs)]
     assert [found[0], found[1], found[4]] == [1, "exit status 3", 5]

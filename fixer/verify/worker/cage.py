@@ -1,7 +1,8 @@
 """Processes that can be lost: fork one, hear its answer, and leave nothing of it behind.
 
-Both levels use it. The zygote forks a *job child*, which runs no code of the target and so can be trusted to
-watch over its *stage children*, which do.
+The zygote forks *judges*, which run no code of the target and decide jobs, and at their request *stage
+children*, which do run it. It forks both itself: what a process writes after it has forked another is slow to
+write, and judges write a lot.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ import time
 from contextlib import suppress
 from typing import Callable, Iterable
 
-from .frames import Message, TooLongError, Unpacker, send
-from .jobs import ANSWER_LIMIT, TAIL
+from .frames import Message, TooLongError, Unpacker, messages, send
+from .jobs import ANSWER_LIMIT, REQUEST_LIMIT, TAIL
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_POLL = 0.05
 _OPEN_FILES = 512
 _OUT_OF_MEMORY = 137
 """The exit status of a child without the memory to answer."""
+
+
+Ask = Callable[[Message], Message]
 
 
 def _prctl(option: int, argument: int) -> None:
@@ -63,14 +66,14 @@ def reap_strangers(known: Iterable[int], *, patience: float = 2.0) -> None:
                 os.waitpid(pid, 0)
 
 
-def limit_resources(seconds: float, memory: int, *, addresses: bool) -> None:
-    """Cap processor time, file size and open files, for good, and `addresses` above today's.
+def limit_resources(seconds: float, memory: int, *, addresses: bool, for_good: bool = True) -> None:
+    """Cap processor time from now on, file size and open files, and `addresses` above today's.
 
     A GPU's driver maps more than there is memory.
     """
     limits = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: int(seconds) + 2,
+        resource.RLIMIT_CPU: int(time.process_time() + seconds) + 2,
         resource.RLIMIT_FSIZE: memory,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
     }
@@ -87,7 +90,7 @@ def limit_resources(seconds: float, memory: int, *, addresses: bool) -> None:
         _, hard = resource.getrlimit(kind)
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        resource.setrlimit(kind, (value, value if for_good else hard))
 
 
 def describe_exit(status: int) -> str:
@@ -109,13 +112,17 @@ def _close_all_but(keep: set[int]) -> None:
 class Child:
     """A forked process, leader of its own group, that answers with one message."""
 
-    def __init__(self, body: Callable[[], Message], *, new_session: bool) -> None:
+    def __init__(self, body: Callable[[], Message]) -> None:
+        self._start(lambda answer: send(answer, body()), os.setpgrp, ())
+
+    def _start(self, life: Callable[[int], None], lead: Callable[[], object], needs: tuple[int, ...]) -> None:
+        """Fork; the child `lead`s a group or a session and `life`s with the descriptors that it `needs`."""
         parent = os.getpid()
         self.answer_fd, answer = os.pipe()
         self.error_fd, error = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self._run(body, parent, answer, error, new_session)
+            self._run(life, parent, answer, error, lead, needs)
         os.close(answer)
         os.close(error)
         self.answer: Message | None = None
@@ -124,19 +131,27 @@ class Child:
         self._tail = b""
         self._unpacker = Unpacker(ANSWER_LIMIT)
         self._open = [self.answer_fd, self.error_fd]
+        self._is_killed = False
 
     @staticmethod
-    def _run(body: Callable[[], Message], parent: int, answer: int, error: int, new_session: bool) -> None:
+    def _run(
+        life: Callable[[int], None],
+        parent: int,
+        answer: int,
+        error: int,
+        lead: Callable[[], object],
+        needs: tuple[int, ...],
+    ) -> None:
         """The child's whole life; it leaves through `os._exit`, past the parent's cleanups."""
         status = 1
         try:
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # it died before the line above
                 os._exit(status)
-            os.setsid() if new_session else os.setpgid(0, 0)
+            lead()
             os.dup2(error, 2)
-            _close_all_but({0, 1, 2, answer})
-            send(answer, body())
+            _close_all_but({0, 1, 2, answer, *needs})
+            life(answer)
             status = 0
         except MemoryError:  # there is none to say more
             os._exit(_OUT_OF_MEMORY)
@@ -154,12 +169,17 @@ class Child:
         """Look whether it has answered or died."""
         if self.answer is not None or self.fault is not None:
             return True
+        if not self.is_alive:
+            self.receive(self._readable(0))  # what it wrote in its last moments
+        return self._status is not None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._status = status
-                self.receive(self._readable(0))  # what it wrote in its last moments
-        return self._status is not None
+            self._status = status if pid else None
+        return self._status is None
 
     def _readable(self, timeout: float) -> list[int]:
         return select.select(self._open, [], [], timeout)[0]
@@ -182,20 +202,11 @@ class Child:
         except (TooLongError, ValueError, RecursionError) as error:
             self.fault = f"garbled answer: {error}"
 
-    def wait(self, deadline: float, watch: Callable[[], str | None] = lambda: None) -> None:
-        """Wait for an answer, death, the deadline, or a complaint of `watch`; then kill what is left."""
-        while not self.check():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                self.fault = "ran out of time"
-                break
-            self.fault = watch()
-            if self.fault is None:
-                self.receive(self._readable(min(left, _POLL)))
-        self.kill()
-
     def kill(self) -> None:
-        """Kill the child's group, reap the child and close its descriptors."""
+        """Kill the child's group, reap the child and close its descriptors; the second time does nothing."""
+        if self._is_killed:
+            return
+        self._is_killed = True
         with suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._status is None:
@@ -219,6 +230,46 @@ class Child:
         return self._tail.decode("utf-8", "replace").strip()
 
 
+class Server(Child):
+    """A forked process, leader of its own session, that answers one request after the other.
+
+    Before it answers it may say other things, and is told something each time.
+    """
+
+    def __init__(self, serve: Callable[[Message, Ask], Message]) -> None:
+        requests, self._requests = os.pipe()
+        self._start(lambda answer: _serve(serve, requests, answer), os.setsid, (requests,))
+        os.close(requests)
+
+    def tell(self, message: Message) -> None:
+        """Send a request, or what it has asked for. One that cannot hear it has died."""
+        self._tail = b""
+        with suppress(BrokenPipeError):
+            send(self._requests, message)
+
+    def said(self) -> Message | None:
+        """What it has said since it was told something."""
+        message, self.answer = self.answer, None
+        return message
+
+    def kill(self) -> None:
+        """Kill it, with its session, and close its descriptors; the second time does nothing."""
+        if not self._is_killed:
+            os.close(self._requests)
+        super().kill()
+
+
+def _serve(serve: Callable[[Message, Ask], Message], requests: int, answer: int) -> None:
+    heard = messages(requests, REQUEST_LIMIT)
+
+    def ask(message: Message) -> Message:
+        send(answer, message)
+        return next(heard)
+
+    for request in heard:
+        send(answer, serve(request, ask))
+
+
 def folder_size(folder: str) -> int:
     """Bytes of all files below a folder that is being written to."""
     total = 0
@@ -230,7 +281,7 @@ def folder_size(folder: str) -> int:
 
 
 def scratch_watch(folder: str, limit: int, *, every: float = 0.25) -> Callable[[], str | None]:
-    """Build a `watch` for `Child.wait` that complains once a folder holds more than `limit` bytes."""
+    """Build a function that complains once a folder holds more than `limit` bytes; it looks only so often."""
     due = time.monotonic() + every
 
     def watch() -> str | None:

@@ -49,3 +49,13 @@ class Unpacker:
             body = bytes(self._buffer[_LENGTH.size : end])
             del self._buffer[:end]
             yield json.loads(body)
+
+
+def messages(descriptor: int, limit: int) -> Iterator[Message]:
+    """Yield the messages that come through a descriptor until it ends."""
+    unpacker = Unpacker(limit)
+    while True:
+        data = os.read(descriptor, 1 << 20)
+        if not data:
+            return
+        yield from unpacker.feed(data)

@@ -71,7 +71,8 @@ class _Imported:
 
     def candidates(self, file_name: str) -> Iterator[str]:
         """The modules that may come from a file of this name."""
-        yield from itertools.takewhile(lambda name: name != self._last, list(reversed(sys.modules)))
+        # To list all of them would write to every name, and copy the thousand pages that they are on.
+        yield from list(itertools.takewhile(lambda name: name != self._last, reversed(sys.modules)))
         yield from self._names.get(file_name, ())
 
 

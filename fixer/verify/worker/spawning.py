@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Iterator
+from typing import Any
 
 from . import jobs
-from .frames import Message, TooLongError, Unpacker, pack, send
+from .frames import Message, TooLongError, Unpacker, messages, pack, send
 
 
 def serve(requests: int, replies: int, scratch: str, conduct: jobs.Conduct) -> None:
     """Work until the requests end."""
-    for job in _messages(requests, jobs.REQUEST_LIMIT):
+    for job in messages(requests, jobs.REQUEST_LIMIT):
         job["scratch"] = tempfile.mkdtemp(prefix="job", dir=scratch)
         answer = jobs.conduct_job(job, conduct, _launch)
         jobs.remove(job["scratch"])
@@ -24,7 +24,7 @@ def serve(requests: int, replies: int, scratch: str, conduct: jobs.Conduct) -> N
 
 def perform(requests: int, replies: int, stage: jobs.Stage) -> None:
     """Be one stage: take its request, answer, and leave without the target's cleanups."""
-    for request in _messages(requests, jobs.REQUEST_LIMIT):
+    for request in messages(requests, jobs.REQUEST_LIMIT):
         send(replies, jobs.perform(request["job"], stage, request["side"], request["payload"]))
         os._exit(0)
 
@@ -49,12 +49,3 @@ def _launch(job: Message, stage: str, side: str, payload: Any, end: float) -> Me
     except (TooLongError, ValueError) as error:
         return {"ok": False, "died": f"garbled answer: {error}", "stderr": stderr}
     return answer or {"ok": False, "died": f"exit status {done.returncode}", "stderr": stderr}
-
-
-def _messages(descriptor: int, limit: int) -> Iterator[Message]:
-    unpacker = Unpacker(limit)
-    while True:
-        data = os.read(descriptor, 1 << 20)
-        if not data:
-            return
-        yield from unpacker.feed(data)

@@ -1,6 +1,6 @@
-"""The process that has torch imported and warm, and forks a job child for every request.
+"""The process that has torch imported and warm, and forks what a job needs: a judge, and a process a stage.
 
-It runs no code of the target. It ends when its request pipe does, or when its parent is gone.
+It runs no code of the target itself. It ends when its request pipe does, or when its parent is gone.
 """
 
 from __future__ import annotations
@@ -10,29 +10,68 @@ import os
 import select
 import tempfile
 import time
-from collections import deque
-from typing import Any, Mapping
+from collections import Counter, deque
+from typing import Any, Iterator, Mapping
 
 from . import cage, jobs, memory
 from .frames import Message, Unpacker, send
 
 _PARENT_CHECK = 2.0  # seconds between looks at whether the parent is still there
+_POLL = 0.05
+"""Seconds between looks at stages, which may end without closing their descriptors, or fill their folder."""
+_JOBS = 100
+"""How many jobs a judge decides before a new one takes its place, so that its memory stays small."""
+
+
+class _Stage:
+    """A process that runs a stage, and until when it may."""
+
+    def __init__(self, child: cage.Child, end: float, job: Message) -> None:
+        self.child = child
+        self._end = end
+        self._complaint = cage.scratch_watch(job["scratch"], job["memory"])
+
+    def result(self) -> Message | None:
+        """What came of it once it has ended, or had to be; nothing is left of it then."""
+        child = self.child
+        if not child.check():
+            child.fault = "ran out of time" if time.monotonic() >= self._end else self._complaint()
+            if child.fault is None:
+                return None
+        child.kill()
+        if child.answer is not None and child.fault is None:
+            return child.answer
+        return {"ok": False, "died": child.end, "stderr": child.last_words}
 
 
 class _Running:
-    """A job that has been forked and has not answered yet."""
+    """A job that a judge has been given and has not answered yet."""
 
-    def __init__(self, job: Message, child: cage.Child) -> None:
+    def __init__(self, job: Message, judge: cage.Server) -> None:
         self.job = job
-        self.child = child
+        self.judge = judge
+        self.stage: _Stage | None = None
         self.deadline = time.monotonic() + job["timeout"] + jobs.GRACE
 
-    def answer(self) -> Message:
-        """What to tell the parent; call after the child is killed."""
-        if self.child.answer is not None and self.child.fault is None:
-            return self.child.answer
-        evidence = {"stderr": self.child.last_words} if self.child.last_words else {}
-        reason = f"the verification process ended early: {self.child.end}"
+    @property
+    def children(self) -> Iterator[cage.Child]:
+        """The judge, and the process of the stage that runs."""
+        yield self.judge
+        if self.stage is not None:
+            yield self.stage.child
+
+    def message(self) -> Message | None:
+        """What the judge says, or what to say for it, once there is something."""
+        judge = self.judge
+        if not judge.check():
+            if time.monotonic() < self.deadline:
+                return None
+            judge.fault = "ran out of time"
+        if judge.answer is not None and judge.fault is None:
+            return judge.said()
+        judge.kill()
+        evidence = {"stderr": judge.last_words} if judge.last_words else {}
+        reason = f"the verification process ended early: {judge.end}"
         return {"verdict": "unverified", "reason": reason, "evidence": evidence}
 
 
@@ -54,6 +93,8 @@ class Zygote:
         self._stages = stages
         self._waiting: deque[Message] = deque()
         self._running: list[_Running] = []
+        self._idle: list[cage.Server] = []
+        self._decided: Counter[int] = Counter()
 
     def serve(self) -> None:
         """Work until the requests end or the parent dies; then nothing of any job is left."""
@@ -70,65 +111,97 @@ class Zygote:
                     if not data:
                         return
                     self._waiting.extend(unpacker.feed(data))
-                self._finish()
-                self._start()
+                for running in list(self._running):
+                    self._advance(running)
+                while self._waiting:
+                    self._start(self._waiting.popleft())
         except BrokenPipeError:  # nobody is left to hear the answer
             return
         finally:
-            for running in self._running:
-                running.child.kill()
+            for child in self._children():
+                child.kill()
             cage.reap_strangers(())
 
+    def _children(self) -> list[cage.Child]:
+        return [*self._idle, *(child for running in self._running for child in running.children)]
+
     def _ready(self) -> list[int]:
-        """Wait for something to happen and read what running jobs have written."""
+        """Wait for something to happen and read what the processes of running jobs have written."""
         timeout = _PARENT_CHECK
         for running in self._running:
             timeout = min(timeout, max(0.0, running.deadline - time.monotonic()))
-        watched = [fd for running in self._running for fd in running.child.descriptors]
+            timeout = timeout if running.stage is None else min(timeout, _POLL)
+        children = [child for running in self._running for child in running.children]
+        watched = [fd for child in children for fd in child.descriptors]
         ready = select.select([self._requests, *watched], [], [], timeout)[0]
-        for running in self._running:
-            running.child.receive(fd for fd in running.child.descriptors if fd in ready)
+        for child in children:
+            child.receive(fd for fd in child.descriptors if fd in ready)
         return ready
 
-    def _start(self) -> None:
-        while self._waiting:
-            job = self._waiting.popleft()
-            job["scratch"] = tempfile.mkdtemp(prefix="job", dir=self._scratch)
-            child = cage.Child(lambda job=job: self._job(job), new_session=True)  # type: ignore[misc]
-            self._running.append(_Running(job, child))
+    def _start(self, job: Message) -> None:
+        job["scratch"] = tempfile.mkdtemp(prefix="job", dir=self._scratch)
+        running = _Running(job, self._judge())
+        running.judge.tell(job)
+        self._running.append(running)
 
-    def _job(self, job: Message) -> Message:
+    def _judge(self) -> cage.Server:
+        """One that has nothing to do, or a new one."""
+        while self._idle:
+            judge = self._idle.pop()
+            if judge.is_alive:
+                return judge
+            judge.kill()
+        return cage.Server(self._decide)
+
+    def _decide(self, job: Message, ask: cage.Ask) -> Message:
+        """What a judge does with a job."""
         os.chdir(job["scratch"])
-        cage.adopt_orphans()
         # It reads what stages have written, and they may have written anything.
-        cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu")
-        return jobs.conduct_job(job, self._conduct, self._launch)
+        cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu", for_good=False)
 
-    def _launch(self, job: Message, stage: str, side: str, payload: Any, end: float) -> Message:
-        """Fork a stage child from the job child."""
+        def launch(_: Message, stage: str, side: str, payload: Any, end: float) -> Message:
+            return ask({"stage": stage, "side": side, "payload": payload, "end": end})
 
+        return jobs.conduct_job(job, self._conduct, launch)
+
+    def _advance(self, running: _Running) -> None:
+        """Tell a judge what came of its stage, run the next one, or pass its verdict on."""
+        if running.stage is not None:
+            result = running.stage.result()
+            if result is not None:
+                running.stage = None
+                self._reap()
+                running.judge.tell(result)
+        message = running.message()
+        if message is not None and "stage" in message:
+            running.stage = _Stage(self._fork(running.job, message), message["end"], running.job)
+        elif message is not None:
+            self._close(running, message)
+
+    def _fork(self, job: Message, wanted: Message) -> cage.Child:
         def body() -> Message:
+            os.chdir(job["scratch"])
             cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu")
-            return jobs.perform(job, self._stages[stage], side, payload)
+            return jobs.perform(job, self._stages[wanted["stage"]], wanted["side"], wanted["payload"])
 
-        child = cage.Child(body, new_session=False)
-        child.wait(end, cage.scratch_watch(job["scratch"], job["memory"]))
-        cage.reap_strangers(())
-        if child.answer is not None and child.fault is None:
-            return child.answer
-        return {"ok": False, "died": child.end, "stderr": child.last_words}
+        return cage.Child(body)
 
-    def _finish(self) -> None:
-        for running in list(self._running):
-            if running.child.check():
-                self._close(running)
-            elif time.monotonic() >= running.deadline:
-                running.child.fault = "ran out of time"
-                self._close(running)
-
-    def _close(self, running: _Running) -> None:
+    def _close(self, running: _Running, verdict: Message) -> None:
+        """Pass a verdict on; the judge goes on with other jobs unless it failed."""
         self._running.remove(running)
-        running.child.kill()
-        cage.reap_strangers(other.child.pid for other in self._running)
+        if running.stage is not None:
+            running.stage.child.kill()
+        judge = running.judge
+        self._decided[judge.pid] += 1
+        if judge.fault is None and judge.is_alive and self._decided[judge.pid] < _JOBS:
+            self._idle.append(judge)
+        else:
+            judge.kill()
+            del self._decided[judge.pid]
+        self._reap()
         jobs.remove(running.job["scratch"])
-        send(self._replies, {"id": running.job["id"], **running.answer()})
+        send(self._replies, {"id": running.job["id"], **verdict})
+
+    def _reap(self) -> None:
+        """Kill what stages have left behind."""
+        cage.reap_strangers(child.pid for child in self._children())
