@@ -28,17 +28,19 @@ def text(code: str, header: str = HEADER) -> str:
 
 
 def line_edits(before: str, after: str) -> tuple[Edit, ...]:
-    """The edits, whole lines each, that turn one text into the other."""
+    """The edits, whole lines each, that turn one text into the other; one for each line where they pair up."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     starts = [0]
     for line in old:
         starts.append(starts[-1] + len(line.encode()))
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    return tuple(
-        Edit(starts[a], starts[b], "".join(new[c:d]))
-        for tag, a, b, c, d in matcher.get_opcodes()
-        if tag != "equal"
-    )
+    changed = [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
+    pieces = [
+        (a + row, a + row + 1, c + row, c + row + 1) if b - a == d - c else (a, b, c, d)
+        for a, b, c, d in changed
+        for row in range(b - a if b - a == d - c else 1)
+    ]
+    return tuple(Edit(starts[a], starts[b], "".join(new[c:d])) for a, b, c, d in pieces)
 
 
 class Case:
