@@ -28,7 +28,7 @@ def text(code: str, header: str = HEADER) -> str:
 
 
 def line_edits(before: str, after: str) -> tuple[Edit, ...]:
-    """The edits, whole lines each, that turn one text into the other; one for each line where they pair up."""
+    """The edits, whole lines each, that turn one text into the other, one a line where lines pair up."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     starts = [0]
     for line in old:

@@ -623,6 +623,31 @@ def test_module_that_imports_the_script_is_not_imported_by_it() -> None:
             "net = init_weights(net)",
             f"net = init_weights(net)\n{AFTER_ALL}",
         ),
+        ("net.init_weights()", "net.init_weights()\nnet.project_parameters()"),
+        ("torch.nn.init.zeros_(net.w)", "torch.nn.init.zeros_(net.w)\nnet.project_parameters()"),
+        ("net.w.data[:] = 3", "net.w.data[:] = 3\nnet.project_parameters()"),
+        ("net.w.data = other.weight", "net.w.data = other.weight\nnet.project_parameters()"),
+        *(
+            (lines, f"{lines}{indentation}net.project_parameters()")
+            for lines, indentation in (
+                ("with torch.no_grad():\n    net.w.mul_(2)\n    net.w += 1", "\n    "),
+                ("for p in net.parameters():\n    p.data.normal_()", "\n"),
+                ("for m in net.modules():\n    for p in m.parameters():\n        p.data.zero_()", "\n"),
+                ("for p, q in zip(other.parameters(), net.parameters()):\n    q.data.copy_(p)", "\n"),
+            )
+        ),
+        *(
+            (line, line)
+            for line in (
+                "for p, q in zip(other.parameters(), net.parameters()):\n    p.data.copy_(q)",
+                "for p in net.parameters():\n    p.requires_grad_(False)",
+                "for p in net.parameters():\n    p.grad.zero_()",
+                "for p in net.parameters():\n    torch.nn.utils.clip_grad_norm_(p, 1)",
+                "net.load_state_dict(torch.load('net.pt'))",
+                "other.weight.data.fill_(1)",
+                "net.grown.data.fill_(1)",
+            )
+        ),
         ("other.apply(init)", "other.apply(init)"),
         ("table.apply(init)", "table.apply(init)"),
         ("wandb.init(other)", "wandb.init(other)"),
@@ -1078,3 +1103,32 @@ def test_an_optimizer_for_each_model_of_a_loop() -> None:
         """
     )
     assert "    opt.register_step_post_hook(m.project_parameters)\n    opts.append(opt)\n" in train
+
+
+@pytest.mark.parametrize("line", ["net.body.apply(init)", "net.body.load_state_dict(state)"])
+def test_call_after_an_initialisation_of_a_part(line: str) -> None:
+    net = module("self.body = nn.Linear(n, n)", "self.body.weight.data.clamp_(0, 1)\nreturn self.body(x)")
+    train = (
+        "import torch\nfrom net import Net\nfrom elsewhere import init, state\n\nnet = Net()\n"
+        f"{line}\nopt = torch.optim.SGD(net.parameters(), 0.1)\n"
+    )
+    result = fixed({"net.py": net, "train.py": train}, RULE)["train.py"]
+    assert f"{line}\nnet.project_parameters()\nopt = " in result
+
+
+def test_parameters_written_in_another_forward_need_consent() -> None:
+    code = module(W, "self.w.data.clamp_(0, 1)\nreturn x * self.w")
+    outer = """
+        class Outer(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net = Net()
+
+            def forward(self, x):
+                self.net.w.data.mul_(2)
+                return self.net(x)
+        """
+    (finding, *_) = analyse({"net.py": code + dedent(outer) + TRAIN.replace("Net()", "Outer()")}, RULE)
+    assert finding.fix is not None
+    assert finding.fix.applicability is Applicability.UNSAFE
+    assert "out of range before the first step" in (finding.help or "")

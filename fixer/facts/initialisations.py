@@ -7,42 +7,74 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fixer.facts.file import File, Function, dotted
+from fixer.facts.kinds import Answer, is_parameter
 from fixer.facts.optimizers import Model, Scope, flow_with_callers
+from fixer.facts.overwriting import overwritings
 from fixer.facts.project import Class, Project
+
+_RESETS = ("init", "reset_")
+_WORDS = (b"apply", b"optim", b"init", b"data", b"no_grad", b"load_state_dict")
 
 
 @dataclass(frozen=True)
 class Initialisation:
-    """A statement ``model.apply(init)`` or ``init_weights(model)``."""
+    """A statement ``model.apply(init)``, ``init_weights(model)``, ``nn.init.zeros_(model.fc.weight)``, ..."""
 
     file: File
     scope: Scope
-    statement: ast.Expr | ast.Assign
+    statement: ast.stmt
     model: Model
+    rebinds: bool
+    """Whether the model's name is bound to what the statement computes."""
+    loads: bool = False
+    """Whether it loads a state: the hooks of every module that is loaded have run then."""
 
 
-def initialisations(project: Project) -> Iterator[Initialisation]:
-    """Every such statement in files that build optimizers or apply functions to modules."""
-    files = {file.path: file for word in (b"apply", b"optim") for file in project.mentioning(word)}
-    for file in files.values():
-        for node in ast.walk(file.tree):
-            if not isinstance(node, (ast.Expr, ast.Assign)) or not isinstance(node.value, ast.Call):
-                continue
-            initialised = _initialised(project, file, node.value)
-            if initialised is None or not _keeps(node, initialised):
-                continue
-            scope: Scope = file.function(node) or file.tree
-            model = Model.of(initialised, flow_with_callers(project, file, scope))
-            yield Initialisation(file, scope, node, model)
+def initialisations(project: Project) -> list[Initialisation]:
+    """Every such statement of the tree that is not known to be part of another one."""
+    files = {file.path: file for word in _WORDS for file in project.mentioning(word)}
+    return [found for file in files.values() for found in _of_file(project, file)]
+
+
+def _of_file(project: Project, file: File) -> Iterator[Initialisation]:
+    for node in file.nodes:
+        if not isinstance(node, (ast.Expr, ast.Assign)) or not isinstance(node.value, ast.Call):
+            continue
+        initialised = _initialised(project, file, node.value)
+        if initialised is None or not _keeps(node, initialised):
+            continue
+        scope: Scope = file.function(node) or file.tree
+        model = Model.of(initialised, flow_with_callers(project, file, scope))
+        yield Initialisation(file, scope, node, model, isinstance(node, ast.Assign))
+    for one in overwritings(project, file):
+        scope = file.function(one.statement) or file.tree
+        if isinstance(scope, Function) and _resets(scope.name):
+            continue  # its calls count
+        flow = flow_with_callers(project, file, scope)
+        if one.parameter is None:
+            model = Model.of(one.model, flow)
+        elif is_parameter(flow.kind(one.parameter)) is Answer.YES:
+            model = Model.of(one.model, flow, one.parameter.attr)
+        else:
+            continue
+        yield Initialisation(file, scope, one.statement, model, rebinds=False, loads=one.loads)
+
+
+def _resets(name: str) -> bool:
+    """Whether a function of that name is there to initialise what it is called with, or on."""
+    return any(word in name.strip("_") for word in _RESETS) and not name.startswith("__")
 
 
 def _initialised(project: Project, file: File, call: ast.Call) -> ast.expr | None:
     """The module that a call initialises, if it is a name or a path."""
     found: ast.expr | None = None
+    name = (dotted(call.func) or "").rpartition(".")[2]
     if isinstance(call.func, ast.Attribute) and call.func.attr == "apply":
         found = call.func.value
-    elif "init" in (dotted(call.func) or "").rpartition(".")[2].strip("_") and call.args:
+    elif _resets(name) and call.args and dotted(call.args[0]):
         found = None if _applies(project, file, call) else call.args[0]
+    if found is None and _resets(name) and isinstance(call.func, ast.Attribute):
+        found = call.func.value
     return found if found is not None and dotted(found) else None
 
 

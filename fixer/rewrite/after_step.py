@@ -58,23 +58,28 @@ class AfterStep:
         """Call the method where a constrained parameter gets a new value before there is an optimizer."""
         relatives = {*self.project.lineage(self.cls), *self.project.subclasses(self.cls)}
         family = {relative.node for relative in relatives}
-        for found in initialisations(self.project):
+        for found in self.project.once(initialisations):
             if not family.isdisjoint(found.file.ancestors(found.statement)):
                 continue  # the constructors of the class and of its subclasses end with a call
-            if self._holds(found.model, found.file) is not Answer.YES:
+            owner = owning(self.project, found.model, self.cls, self.paths)
+            if found.loads and owner is found.model:
+                continue
+            if self._holds(owner, found.file) is not Answer.YES:
                 continue
             editor = self.rewrite.file(found.file)
-            rebound = isinstance(found.statement, ast.Assign)  # by what need not be of the class itself
-            model = Model(found.model.node, ANY_MODULE) if rebound else found.model
+            # What a name is bound to need not be of the class itself.
+            model = Model(owner.node, ANY_MODULE) if found.rebinds else owner
             span = editor.line_start(found.statement), editor.line_end(found.statement)
             try:
+                if isinstance(found.scope, Function) and found.scope.name == "forward":
+                    raise CannotRewriteError("it would run in every call")
                 editor.insert_after(found.statement, self.call(editor, found.scope, model, "{}()"))
             except CannotRewriteError:
                 where = f"line {found.statement.lineno} of {found.file.path.name}"
                 self.cautions.append(f"{where} may move its parameters out of range before the first step")
             else:
-                name = found.file.source.segment(model.node)
-                yield _wiring("initialisation", found, span, found.model, name)
+                name = found.file.source.segment(owner.node)
+                yield _wiring("initialisation", found, span, owner, name)
         for heir, constructor in reinitialising(self.project, self.cls, self.paths):
             own = self_name(constructor)
             if own is None or any(isinstance(node, ast.Return) for node in walk_function(constructor)):
