@@ -63,10 +63,12 @@ def train_file(*lines: str) -> str:
     return text("from net import Gate\n\n\ndef train(gate, lr):\n    pass\n") + "".join(lines)
 
 
-def moved(folder: Path, fixed: str = FIXED, registration: str = REGISTER) -> Verification:
+def moved(
+    folder: Path, fixed: str = FIXED, registration: str = REGISTER, original: str = ORIGINAL
+) -> Verification:
     """Verify the move with the fixed class and the registration given."""
     before = train_file(BUILD)
-    case = Case(folder, net=(ORIGINAL, fixed), train=(before, before + registration))
+    case = Case(folder, net=(original, fixed), train=(before, before + registration))
     projection = case.projection("net.py", "Gate", CLAMP)
     gate = (case.path("net.py"), "Gate")
     wiring = case.wiring("train.py", BUILD, "gate", model_class=gate, function="train")
@@ -94,6 +96,17 @@ def test_the_move_is_equivalent_and_says_how_that_was_shown(tmp_path: Path) -> N
 
 
 OTHER_BUILD = "    optimizer = torch.optim.SGD(gate.parameters(), lr=lr)\n"
+
+
+def test_a_default_value_that_the_run_does_without(tmp_path: Path) -> None:
+    original = ORIGINAL.replace("width: int)", "width: int, bias: bool = True)").replace("3)\n", "3, bias)\n")
+    fixed = FIXED.replace("width: int)", "width: int, bias: bool = True)").replace("3)\n", "3, bias)\n")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    right = moved(tmp_path / "one", fixed, original=original)
+    wrong = moved(tmp_path / "two", fixed.replace("= True", "= False"), original=original)
+    assert right.verdict is Verdict.EQUIVALENT, right.reason
+    assert wrong.verdict is Verdict.REFUTED, wrong.reason
 
 
 def test_an_optimizer_that_is_gone(tmp_path: Path) -> None:

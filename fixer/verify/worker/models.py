@@ -19,7 +19,17 @@ from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
 from .initialising import initialisations, only_initialises
-from .observe import Recorder, buffers, drawn, error_facts, note_structure, parameters, settings, small
+from .observe import (
+    Recorder,
+    buffers,
+    defaults,
+    drawn,
+    error_facts,
+    note_structure,
+    parameters,
+    settings,
+    small,
+)
 from .oracles import directional
 from .training import Training
 from .untraced import Untraced
@@ -96,6 +106,8 @@ class ModelRecord:
         self._recorder.note("construction", "random numbers drawn", drawn())
         self._recorder.note("construction", "settings of torch", settings())
         note_structure(self._recorder, "construction", module)
+        if self._job["contract"]["promise"] != "keeps":  # a person may add an argument that has one
+            self._recorder.note("construction", "default values of arguments", defaults(type(module)))
         if self._projection is None:
             self._recorder.note_all("construction", "initial", parameters(module) + buffers(module))
         self._facts["parameters"] = sum(parameter.requires_grad for parameter in module.parameters())

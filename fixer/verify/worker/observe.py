@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import inspect
 import random
 import sys
 import traceback
@@ -111,6 +112,33 @@ def without_tensors(value: Any, depth: int = 0) -> Any:
         held = sorted(vars(value).items())
         return [type(value).__name__, *([key, without_tensors(item, depth + 1)] for key, item in held)]
     return type(value).__name__
+
+
+def defaults(cls: type) -> list[Any]:
+    """What is left out by callers of a class's constructor and of its `forward`, as plain data.
+
+    A constructor that passes on all that it is given has none of its own.
+    """
+    found: list[Any] = []
+    for name in ("__init__", "forward"):
+        methods = (vars(ancestor)[name] for ancestor in cls.__mro__ if name in vars(ancestor))
+        signatures = (_signature(method) for method in methods)
+        found += [
+            [f"{argument.name} of {name}", without_tensors(argument.default)]
+            for argument in next((arguments for arguments in signatures if arguments is not None), ())
+            if argument.default is not inspect.Parameter.empty
+        ]
+    return found
+
+
+def _signature(method: Any) -> list[inspect.Parameter] | None:
+    """The arguments of a method beside the first; None if it passes on whatever it gets."""
+    try:
+        arguments = list(inspect.signature(method).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return []
+    collecting = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return None if arguments and all(one.kind in collecting for one in arguments) else arguments
 
 
 def error_facts(error: BaseException) -> dict[str, Any]:
