@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -31,6 +32,9 @@ class Kind:
 
 KINDS: list[Kind] = []
 REASONS = {
+    "hook registered twice": "projecting again changes nothing",
+    "copied in training mode only": "a model that is built is in training mode",
+    "value kept from the first time": "the value is always the same",
     "projected with the sign turned": "an empty tensor has no sign",
     "a key of state_dict renamed": "the hook finds no key to rename in a model that holds others only",
     "a mask's complement or transpose": "the mask is its own transpose",
@@ -283,6 +287,79 @@ simply("gradients cleared by the hook", _replacing(
     "    optimizer.register_step_pre_hook(lambda o, *_: o.zero_grad()); optimizer." + _HOOK,
 ), Projection)  # fmt: skip
 
+simply("hook of a copy", lambda anatomy: (
+    anatomy.text.replace(f"_hook({owner}.project", f"_hook(__import__('copy').deepcopy({owner}).project")
+    for owner in ("model", "module")
+), Projection)  # fmt: skip
+simply("hook taken off again", lambda anatomy: (
+    anatomy.text.replace(
+        f"optimizer.{_HOOK}{owner}.project_parameters)",
+        f"optimizer.{_HOOK}{owner}.project_parameters).remove()",
+    )
+    for owner in ("model", "module")
+), Projection)  # fmt: skip
+simply("optimizer built again behind the hook", lambda anatomy: (
+    anatomy.text.replace(
+        "    return model, optimizer\n",
+        f"{textwrap.indent(anatomy.model.build, '    ')}    return model, optimizer\n",
+    )
+    for _ in range(isinstance(anatomy.model, Projection))
+), Projection)  # fmt: skip
+simply("projected as gradients arrive", lambda anatomy: (
+    anatomy.text.replace(
+        f"optimizer.{_HOOK}{owner}.project_parameters)",
+        f"[p.register_post_accumulate_grad_hook({owner}.project_parameters) for p in model.parameters()]",
+    )
+    for owner in ("model", "module")
+), Projection)  # fmt: skip
+simply("hook registered twice", lambda anatomy: (
+    anatomy.behind(statement, anatomy.segment(statement) + "\n")
+    for statement in ast.walk(ast.parse(anatomy.text))
+    if isinstance(statement, ast.Expr) and _HOOK in anatomy.segment(statement)
+), Projection)  # fmt: skip
+simply("projected in eval mode only", _replacing("after every optimizer step.\"\"\"\n", """\
+after every optimizer step.\"\"\"
+        if self.training:
+            return
+"""), Projection)  # fmt: skip
+simply("projected where there is a gradient", _replacing("after every optimizer step.\"\"\"\n", """\
+after every optimizer step.\"\"\"
+        if all(p.grad is None for p in self.parameters()):
+            return
+"""), Projection)  # fmt: skip
+simply("projected where parameters are large", _replacing("after every optimizer step.\"\"\"\n", """\
+after every optimizer step.\"\"\"
+        if all(bool((p.abs() < 0.5).all()) for p in self.parameters() if not nn.parameter.is_lazy(p)):
+            return
+"""), Projection)  # fmt: skip
+simply("load_state_dict hook of a part", _replacing(
+    f"self.{_LOAD}", f"next(self.children(), nn.Identity()).{_LOAD}"
+), Projection)  # fmt: skip
+simply("hook of state_dict, not of load_state_dict", _replacing(
+    _LOAD, "register_state_dict_pre_hook(self.project_parameters)"
+), Projection)  # fmt: skip
+simply("load_state_dict hook that cannot be saved", _replacing(
+    _LOAD, "register_load_state_dict_post_hook(lambda *_: self.project_parameters())"
+), Projection)  # fmt: skip
+simply("load_state_dict hook that copies share", lambda anatomy: (
+    text.replace(_LOAD, "register_load_state_dict_post_hook(Shared(self.project_parameters))")
+    for text in [anatomy.text.replace("\n\n\nclass ", """
+
+
+class Shared:
+    def __init__(self, run):
+        self.run = run
+
+    def __call__(self, *_):
+        self.run()
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class """, 1)]
+), Projection)  # fmt: skip
+
 # What forward returns.
 
 simply("outputs detached", lambda anatomy: anatomy.tensors("t.detach()"))
@@ -466,6 +543,10 @@ for _name, _pattern in {
     "copied, and gradients added": "{target}.data.copy_({value}); {target}.grad = torch.ones_like({target})",
     "copied with gradients on": "{target}.copy_({value})",
     "only a part copied": "{target}.data[1:].copy_(({value})[1:])",
+    "value kept from the first time": "{target}.data.copy_(globals().setdefault('_kept', {value}))",
+    "copied in training mode only": "self.training and {target}.data.copy_({value})",
+    "copied once the model is used": "self.register_forward_hook(lambda *_: {target}.data.copy_({value}))",
+    "copied into another parameter": "list({{*self.parameters()}} - {{{target}}})[0].data.copy_({value})",
     "copied, and changed": "{target}.data.copy_({value}); {target}.data.mul_(0.5)",
 }.items():
     simply(_name, _copying(_pattern), Copying)
