@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     found = {}
     for name, judged in parts.items():
         if options.part in (name, "all"):
-            settings = options.only, options.every
+            settings = [options.every] if name == "models" else [options.every, options.only]
             journal = Journal(options.journal, name, settings, options.redo)
             results = judged(options.only, options.place, options.every, options.at_once, journal)
             found[name] = list(shown(results))
