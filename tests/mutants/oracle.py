@@ -128,6 +128,13 @@ def _run_model(seen: Observed, question: Question, seed: int, label: str) -> Non
         fresh = _made(space, question).train(mode)
         fresh.load_state_dict(scaled)
         _note_model(seen, f"{label}loaded in mode {mode}", fresh)
+    try:
+        copied = copy.deepcopy(_made(space, question))
+    except Exception:
+        seen[label + "copied before use"] = False
+    else:
+        copied.load_state_dict(scaled)
+        _note_model(seen, f"{label}copied and loaded", copied)
     for mode in (False, True):
         _seed(seed)
         model = _made(space, question).train(mode)
@@ -235,11 +242,11 @@ def _note_model(seen: Observed, label: str, model: Any) -> None:
     objects = [id(parameter) for _, parameter in parameters]
     seen[label + ", parameters"] = [[name, p.requires_grad] for name, p in parameters]
     seen[label + ", sharing"] = [objects.index(number) for number in objects]
-    seen[label + ", keys"] = list(model.state_dict())
     seen[label + ", modes"] = [[name, module.training] for name, module in model.named_modules()]
     for name, tensor in (*parameters, *model.named_buffers(remove_duplicate=False)):
         lazy = torch.nn.parameter.is_lazy(tensor)
         seen[f"{label}, {name}"] = "lazy" if lazy else _plain(tensor)
+    seen[label + ", keys"] = list(model.state_dict())  # last: this runs hooks
 
 
 def _scaled(value: Any) -> Any:

@@ -6,7 +6,7 @@ import copy
 import io
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,8 @@ class ModelRecord:
             self._forward_from("state", f"{mode} forward from a checkpoint", mode)
             if self._settings["inside"]:
                 self._forward_from("inside", f"{mode} forward within the constraint", mode)
+        if self._projection is not None:
+            self._copied()
         self._initialisations()
         trains = not only_initialises(self._job, self._payload["wirings"])
         if trains and "trajectories" in parts and self._facts["trainable"] and self._facts["parameters"]:
@@ -160,6 +162,17 @@ class ModelRecord:
             if values == "state" and mode == "eval":
                 self._settle("after loading", module)
             self._forward(check, module, mode)
+
+    def _copied(self) -> None:
+        """Load the checkpoint into a copy: a hook may still belong to what was copied."""
+        check = "a copy's forward from a checkpoint"
+        module: nn.Module | None = None
+        with suppress(Exception):  # what cannot be copied has been noted
+            module = copy.deepcopy(self._bench.build())
+        if self._settings.setdefault("copies", module is not None) and module is not None:
+            with self._phase(check):
+                load_checkpoint(module, self._checkpoint("state"))
+                self._forward(check, module, "eval", times=1)
 
     def _initialisations(self) -> None:
         """Call models that a script has initialised anew, as it does it and with values far out of range."""
