@@ -126,6 +126,28 @@ def test_no_seed_refutes_a_right_copy(tmp_path: Path, mutant: Copying) -> None:
         assert found.verdict in PROVEN, f"seed {seed}: {found.reason}"
 
 
+AROUND = (
+    *("arguments of the hook refused", "gradient dropped with the projection", "learning rate changed"),
+    *("a key of state_dict renamed", "something kept that cannot be copied"),
+    "load_state_dict hook that copies share",
+)
+
+
+@pytest.mark.parametrize("mutant", named(tuple(m for m in PROJECTIONS if m.symptom == "gradient")))
+@pytest.mark.parametrize("kind", AROUND)
+def test_more_than_the_gradient_is_compared(tmp_path: Path, mutant: Projection, kind: str) -> None:
+    (text,) = next(k for k in KINDS if k.name == kind).texts(Anatomy(mutant))
+    found = projected(tmp_path, mutant, text)
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
+def test_layers_whose_own_values_are_in_range_start_out_of_it_as_well(tmp_path: Path) -> None:
+    mutant = next(m for m in PROJECTIONS if m.name == "a bound that is off unless it is asked for")
+    (text,) = next(k for k in KINDS if k.name == "call in __init__ dropped").texts(Anatomy(mutant))
+    found = projected(tmp_path, mutant, text)
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
 @pytest.mark.slow
 def test_one_mistake_of_every_kind_is_refuted(tmp_path: Path) -> None:
     models: list[Model] = [*PROJECTIONS, *DELETIONS, *COPIES]

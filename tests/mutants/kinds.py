@@ -329,7 +329,7 @@ after every optimizer step.\"\"\"
 """), Projection)  # fmt: skip
 simply("projected where parameters are large", _replacing("after every optimizer step.\"\"\"\n", """\
 after every optimizer step.\"\"\"
-        if all(bool((p.abs() < 0.5).all()) for p in self.parameters() if not nn.parameter.is_lazy(p)):
+        if all(bool((p.abs() < 2).all()) for p in self.parameters() if not nn.parameter.is_lazy(p)):
             return
 """), Projection)  # fmt: skip
 simply("load_state_dict hook of a part", _replacing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,7 +67,7 @@ class Bench:
         return module if self.dtype is None else converted(module, self.dtype)
 
     def build_disturbed(self) -> nn.Module:
-        """Construct the model with noise on every parameter from the moment it is registered.
+        """Construct the model with noise on every parameter, as it is registered and as it is initialised.
 
         Initial values are often inside a constraint already; this way a missing projection at the end of
         `__init__` shows.
@@ -78,7 +79,7 @@ class Bench:
                 noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
                 param.data.add_(noise.to(param.device, param.dtype), alpha=_DISTURBANCE)
 
-        with _registering(disturb):
+        with _registering(disturb), _initialising(disturb):
             return self.build()
 
     def inputs(self, seed: int, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
@@ -193,6 +194,35 @@ def _registering(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
         yield
     finally:
         nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _initialising(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
+    """Change every parameter that `torch.nn.init` gives values inside: layers do that after registering."""
+    originals = {
+        name: function
+        for name, function in vars(nn.init).items()
+        if callable(function) and name.endswith("_") and not name.startswith("_")
+    }
+
+    def changing(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def initialise(*args: Any, **kwargs: Any) -> Any:
+            returned = function(*args, **kwargs)
+            if isinstance(returned, nn.Parameter):
+                with torch.no_grad():
+                    change(returned)
+            return returned
+
+        return initialise
+
+    for name, function in originals.items():
+        setattr(nn.init, name, changing(function))
+    try:
+        yield
+    finally:
+        for name, function in originals.items():
+            setattr(nn.init, name, function)
 
 
 def _has_values(param: Any) -> bool:

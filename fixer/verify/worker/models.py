@@ -62,7 +62,7 @@ class ModelRecord:
         """What the constrained instances held around every update; only the fixed side is asked."""
         if self._constrained is not None and payload["side"] == "after":
             self.updates = Updates(self._constrained, exact=bench.dtype is None)
-        facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[], initialised=[])
+        facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[], rewritten=[])
 
     def phases(self) -> None:
         """Run every phase in order, each on fresh instances."""
@@ -138,6 +138,11 @@ class ModelRecord:
         if self.updates is not None and self._job["contract"]["symptom"] == "gradient":
             self.updates.settled.note_all(CONSTRAINT, what, parameters(module))
 
+    def _settle_anew(self, what: str, module: nn.Module) -> None:
+        """Note what a model holds into which all of the checkpoint has been written."""
+        self._settle(what, module)
+        self._facts["rewritten"].append(what)
+
     def _forwards(self, mode: str) -> bool:
         """Call fresh models in one mode; whether that works."""
         known = len(self._facts["errors"])
@@ -172,6 +177,7 @@ class ModelRecord:
         if self._settings.setdefault("copies", module is not None) and module is not None:
             with self._phase(check):
                 load_checkpoint(module, self._checkpoint("state"))
+                self._settle_anew(check, module)
                 self._forward(check, module, "eval", times=1)
 
     def _initialisations(self) -> None:
@@ -186,8 +192,7 @@ class ModelRecord:
                         continue
                     built, named = found
                     if values is not None and named is built:
-                        self._settle(check, built)
-                        self._facts["initialised"].append(check)
+                        self._settle_anew(check, built)
                     self._forward(check, named, "train", times=1)
 
     def _forward(self, check: str, module: nn.Module, mode: str, times: int = 2) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .compare import chosen, compare
 from .preserving import refute, require_same_errors
 from .repair import blame, is_another, require_oracle, require_postcondition, require_symptom
-from .trial import BUILDING, Trial
+from .training import NOISE
+from .trial import BUILDING, TRAINING, Trial
 from .verdicts import CannotBuild, Refuted, Side, Unverified, shown, told
 
 _RUNNING = {"gradient": ("oracle",), "never-updated": ("trajectories",)}
@@ -13,6 +16,8 @@ _RUNNING = {"gradient": ("oracle",), "never-updated": ("trajectories",)}
 _EVERYTHING = ("trajectories", "oracle")
 _BASIC = (BUILDING, "construction", "eval forward", "train forward")
 """What is run on both sides whatever is asked for."""
+_BUILT = ("construction", "copying and saving", "types as they are written")
+_TRAINED = ("modes", "trained", "the model keeps its name", "settings of the optimizer")
 _WITHIN = tuple(f"{mode} forward within the constraint" for mode in ("eval", "train"))
 
 
@@ -31,18 +36,32 @@ def _prove_running(trial: Trial) -> tuple[Side, Side, str, bool]:
     """The original runs and does the wrong thing: both sides, the symptom, and whether they were compared."""
     before = trial.stage("before", None, _RUNNING[trial.contract["symptom"]])
     _require_built(before, "the original")
+    if trial.projection is not None:
+        return _prove_late(trial, before)
     after = trial.stage("after", before, _EVERYTHING)
     require_same_errors(trial, before, after, phases=_BASIC)
     _require_fixed(trial, after)
     trial.describe(before, after)
     symptom = require_symptom(trial.contract, before, after)
     trial.require_reached(("after", after))
-    if trial.projection is not None:
-        _require_same_construction(trial, before, after)
-        _require_same_within(trial, before, after)
-        return before, after, symptom, True
     _require_same_values(trial, before, after)
     return before, after, symptom, False
+
+
+def _prove_late(trial: Trial, before: Side) -> tuple[Side, Side, str, bool]:
+    """The original applies a constraint too late: all but its gradients, and what they lead to, is right."""
+    reference = "kept" if trial.blocking(before) is not None else None
+    runs = trial.stage("before", before, ("trajectories",), reference=reference)
+    after = trial.stage("after", runs, _EVERYTHING)
+    require_same_errors(trial, runs, after)
+    _require_fixed(trial, after)
+    trial.describe(before, after)
+    symptom = require_symptom(trial.contract, before, after)
+    trial.require_reached(("after", after))
+    _require_same_around(trial, runs, after, reference)
+    _require_same_within(trial, runs, after, reference)
+    _require_left_gradients(runs, after)
+    return before, after, symptom, True
 
 
 def _prove_raising(trial: Trial) -> tuple[Side, Side, str, bool]:
@@ -123,12 +142,39 @@ def _require_intent(trial: Trial, meant: Side, after: Side, kind: str) -> None:
     trial.show_losses(meant, after)
 
 
-def _require_same_construction(trial: Trial, before: Side, after: Side) -> None:
-    """A projection that moves must not change what is built."""
-    one, two = ([e for e in side.entries if e[0] == "construction"] for side in (before, after))
+def _require_same_around(trial: Trial, before: Side, after: Side, reference: str | None) -> None:
+    """A projection that moves must change neither what is built nor how it is trained."""
+    one, two = (
+        [e for e in side.entries if e[0] in _BUILT]
+        + [e for e in side.entries if e[0].startswith(TRAINING) and e[1] in _TRAINED]
+        for side in (before, after)
+    )
     comparison = compare(one, two)
     if comparison.difference is not None:
-        refute(trial, comparison.difference, before)
+        refute(trial, comparison.difference, before, reference)
+
+
+def _require_left_gradients(before: Side, after: Side) -> None:
+    """A step leaves the gradients that it was given, if the original's did; they may be other ones."""
+    changed = dict(_changed_gradients(before))
+    for check, name in _changed_gradients(after):
+        if check not in changed:
+            words = f"the gradient of {name} is not left as it was"
+            raise Refuted(f"{check}: {words}", {"check": check, "before": "left", "after": words})
+
+
+def _changed_gradients(side: Side) -> Iterator[tuple[str, str]]:
+    """The parameters whose gradient is another after the first step."""
+    given = {
+        (check, detail.rpartition(" ")[2]): value
+        for check, detail, value in side.entries
+        if check.startswith(TRAINING) and detail.startswith("step 0 gradient of")
+    }
+    for check, detail, value in side.entries:
+        key = check, detail.rpartition(" ")[2]
+        left = detail.startswith("step 0 gradient left on") and key in given and NOISE not in check
+        if left and compare([("", "", given[key])], [("", "", value)]).differences:
+            yield key
 
 
 def _require_same_values(trial: Trial, before: Side, after: Side) -> None:
@@ -144,12 +190,8 @@ def _require_same_values(trial: Trial, before: Side, after: Side) -> None:
     trial.add_counts(comparison)
 
 
-def _require_same_within(trial: Trial, before: Side, after: Side) -> None:
+def _require_same_within(trial: Trial, before: Side, after: Side, reference: str | None) -> None:
     """From parameters that satisfy the constraint the original is right: outputs and gradients must agree."""
-    reference = None
-    if trial.blocking(before) is not None:
-        reference = "kept"
-        before = trial.stage("before", after, reference=reference)
     one, two = (chosen(side.entries, _WITHIN, ("",)) for side in (before, after))
     comparison = compare(one, two, trial.tolerance)
     if comparison.difference is not None:

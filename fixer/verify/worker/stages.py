@@ -99,7 +99,7 @@ def constraint(job: Message, payload: Message) -> Message:
         checkpoint = records.read(payload["checkpoint"])["state"]
         fresh = {"after construction": bench.build_disturbed(), "after loading": bench.build()}
         load_checkpoint(fresh["after loading"], checkpoint)
-        for what in payload["initialised"]:  # whatever the script wrote, these are the values since
+        for what in payload["rewritten"]:  # however it got there
             fresh[what] = bench.build()
             restore(fresh[what], checkpoint)
         for what, module in fresh.items():

@@ -17,7 +17,7 @@ from .bench import Bench, gradients
 from .checkpoint import load_checkpoint
 from .frames import Message
 from .initialising import INITIALISATION
-from .observe import Recorder, buffers, parameters, reseed, small, state
+from .observe import Recorder, buffers, parameters, reseed, small, state, without_tensors
 from .untraced import Untraced
 from .wiring import Region, first_post_hook, held_parameters, place_of, plain_optimizers, transfer_hooks
 
@@ -33,6 +33,7 @@ _RATES = (0.1, 0.01, 0.001)
 _SECONDS = 0.8
 """Processor time for all trajectories of one side; slow models take fewer steps."""
 _DIVERGED = 1e12
+NOISE = ", noise on gradients"
 _NOTICEABLE = 8
 """How many units in the last place an update must have to count on it that the parameter moves."""
 
@@ -77,7 +78,7 @@ class Training:
             name: str, make: Make | None, place: Message | None, pushed: Sequence[str] = ()
         ) -> Message:
             where = "" if place is None else f" at {place_of(place)}"
-            noise = ", noise on gradients" if pushed else ""
+            noise = NOISE if pushed else ""
             label = f"{name or 'the optimizer as built'}{noise}{where}"
             run = _Trajectory(label, self._bench, self._recorder, self._projects, self._updates, pushed)
             with phase(f"training under {label}"):
@@ -163,6 +164,8 @@ class Training:
             return optimizer, region.stepper(module, optimizer, run.closure), region.calls_closure
         built = region.build(module)
         self._recorder.note(run.check, "the model keeps its name", region.keeps_model)
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in built.param_groups]
+        self._recorder.note(run.check, "settings of the optimizer", without_tensors(groups))
         run.facts["hooks"] = len(built._optimizer_step_post_hooks)
         if make is not None:
             optimizer = make(held_parameters(built))

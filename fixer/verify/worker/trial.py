@@ -167,7 +167,7 @@ class Trial:
             **self._payload(before, file, "before"),
             "updates": after.facts["updates"],
             "checkpoint": settings["checkpoint"],
-            "initialised": after.facts["initialised"],
+            "rewritten": after.facts["rewritten"],
         }
         failure = "the original statements cannot be run on their own"
         _value(self._run_stage("constraint", "before", payload), failure)
