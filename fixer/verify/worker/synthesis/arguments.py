@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import json
+import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ ABSENT: Spec = {"kind": "absent"}
 """Leave the argument out."""
 
 _MAX_DEPTH = 3
+_LONGEST_STUB = 200
+"""Bytes of bytecode: what is longer does more than refuse."""
 _ANY_KIND = ("int", "list", "namespace", "module", "class", "str", "tensor", "float")
 
 
@@ -52,10 +56,13 @@ class Context:
     def is_runnable(self, cls: type) -> bool:
         """Whether a module class has a `forward` that does something."""
         forward = getattr(cls, "forward", nn.Module.forward)
+        if inspect.isabstract(cls) or forward is nn.Module.forward:
+            return False
+        code = getattr(forward, "__code__", None)
+        if code is not None and not _raises(code):  # no need to read a whole file for it
+            return True
         node = self.sources.function(forward)
-        return (
-            not inspect.isabstract(cls) and forward is not nn.Module.forward and not (node and is_stub(node))
-        )
+        return not (node and is_stub(node))
 
     def candidates(self, parameter: inspect.Parameter, function: Callable[..., Any]) -> Iterator[Spec]:
         """Yield what the argument may be, best guess first."""
@@ -86,6 +93,12 @@ class Context:
             self._made[cls] = None  # what contains itself has no end
             self._made[cls] = self.making(cls)
         return self._made.get(cls)
+
+
+def _raises(code: types.CodeType) -> bool:
+    """Whether a function may do nothing but raise: it is short, and raises somewhere."""
+    is_short = len(code.co_code) <= _LONGEST_STUB
+    return is_short and any(step.opname == "RAISE_VARARGS" for step in dis.get_instructions(code))
 
 
 def without_absent(state: State) -> State:

@@ -82,8 +82,9 @@ def _guesses(
     said = tensor_dtype(annotation)
     if annotation is not None and said is None:
         yield from annotated(annotation, name, context)
-    if said is None and node is not None and _has_entries(node, name):
-        yield specs.namespace()
+    record = _entries(node, name) if said is None and node is not None else None
+    if record is not None:
+        yield record
     yield from strings(name, function, context)
     if getattr(function, "__name__", "") != "forward":
         yield from tested(name, function, context)
@@ -98,6 +99,8 @@ def _guesses(
         base = next(iter([*consumed, *named]), specs.tensor(shapes.plain(max(rank, 2))))
         if specs.is_tensor(base):
             yield _adjusted(base, rank, dtype)
+    if annotation is None and node is not None and _is_counted(node, name):
+        yield specs.literal(names.LENGTH)
     parts = 0 if node is None or named or said is not None else _parts(node, name)
     if parts:
         item = next(iter(consumed), specs.tensor(shapes.plain(2, _widest_guess(owner))))
@@ -302,15 +305,32 @@ def _parts(node: ast.AST, name: str) -> int:
     return 0
 
 
-def _has_entries(node: ast.AST, name: str) -> bool:
-    """Whether an argument is asked for entries by name: ``batch["tokens"]``."""
-    return any(
-        isinstance(parent, ast.Subscript)
-        and parent.value is use.node
-        and isinstance(source.constant(parent.slice), str)
-        for use in source.uses(node, {name})
-        for parent in use.parents[:1]
-    )
+def _entries(node: ast.AST, name: str) -> Spec | None:
+    """Return the record that an argument is asked for entries of: ``batch["tokens"]``, ``"tokens" in batch``.
+
+    What has to be there, its absence will tell; what may be there is guessed here.
+    """
+    is_record, optional = False, {}
+    for use in source.uses(node, {name}):
+        parent = use.parents[0]
+        if isinstance(parent, ast.Subscript) and parent.value is use.node:
+            is_record = is_record or isinstance(source.constant(parent.slice), str)
+        elif isinstance(parent, ast.Compare) and isinstance(parent.ops[0], (ast.In, ast.NotIn)):
+            key = source.constant(parent.left)
+            if isinstance(key, str):
+                optional[key] = next(iter(by_name(key)), specs.tensor(shapes.plain(2)))
+    return specs.namespace(optional) if is_record or optional else None
+
+
+def _is_counted(node: ast.AST, name: str) -> bool:
+    """Whether an argument itself is where ``range`` or ``arange`` begins or ends: ``arange(j - i, j)``."""
+    for use in source.uses(node, {name}):
+        holder = next((item for item in use.parents if not isinstance(item, ast.BinOp)), None)
+        if isinstance(holder, ast.Call) and holder.func is not use.node:
+            path = source.dotted(holder.func) or ""
+            if path.rsplit(".", 1)[-1] in ("range", "arange"):
+                return True
+    return False
 
 
 def _reassigned(use: source.Use) -> bool:

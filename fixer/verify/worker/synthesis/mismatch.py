@@ -220,6 +220,7 @@ def missing_key(failure: Failure) -> str | None:
     match = re.search(
         r"'(?:Namespace|PassThrough|Several|Record)' object has no attribute '(\w+)'", failure.message
     )
+    match = match or re.search(r"^Missing key (\w+)", failure.message)  # as OmegaConf says it
     if match:
         return match[1]
     key = failure.error.args[0] if isinstance(failure.error, KeyError) and failure.error.args else None

@@ -29,7 +29,15 @@ from . import (
 from .arguments import without_absent
 from .case import Case
 from .kinds import of_kind
-from .repair_values import any_lengths, is_named, legal_length, legal_number, legal_string, suspected
+from .repair_values import (
+    any_lengths,
+    is_named,
+    legal_attribute,
+    legal_length,
+    legal_number,
+    legal_string,
+    suspected,
+)
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -184,15 +192,22 @@ def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: spec} for spec in of_kind(kind, name, plan.context)[:4])
 
 
+_OF_A_LIST = re.compile(
+    r"'(int|float)' object is not (subscriptable|iterable)|has no len|unpack non-iterable (int|float)"
+    r"|argument of type '(int|float)' is not"
+)
+
+
 def _not_nested(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """What a list holds was indexed or iterated itself: it is a list of lists."""
-    if not re.search(r"'(int|float)' object is not (subscriptable|iterable)|has no len", failure.message):
+    """What a list holds was indexed, iterated or taken apart itself: it is a list of lists."""
+    if not _OF_A_LIST.search(failure.message):
         return
     for name in suspected(failure, state, plan)[:3]:
         spec = state.get(name) or specs.spec_of(plan.defaults[name])
         if spec is not None and spec["kind"] in ("list", "tuple"):
-            items = [specs.sequence("list", [item] * 2) for item in spec["items"]]
-            yield {**state, name: {**spec, "items": items}}
+            for length in (2, 3):
+                items = [specs.sequence("list", [item] * length) for item in spec["items"]]
+                yield {**state, name: {**spec, "items": items}}
 
 
 def _types_told(message: str) -> set[str]:
@@ -237,15 +252,17 @@ def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[St
 
 
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
-    _missing_argument,
     repair_objects.argument_not_made,
+    _missing_argument,
     repair_objects.missing_entry,
+    repair_objects.called_object,
     repair_fields.unset_fields,
     _not_taken,
     _too_large,
     _tensor_arguments,
     _not_nested,
     _wrong_kind,
+    legal_attribute,
     legal_string,
     legal_number,
     legal_length,

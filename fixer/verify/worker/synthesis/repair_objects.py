@@ -187,6 +187,16 @@ def _other_values(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     return unique(found())
 
 
+def called_object(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+    """What was taken for a record of settings is called: it is a module that has those attributes."""
+    if "'Namespace' object is not callable" not in failure.message:
+        return
+    for name in state:
+        for path, spec in specs.namespaces(state[name], (name,)):
+            if spec["kind"] == "namespace":
+                yield specs.replaced(state, path, specs.helper("PassThrough", **spec["items"]))
+
+
 def argument_not_made(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """An object among the arguments cannot be made as it was guessed: look for a way to make it."""
     if not failure.is_in_argument:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,23 @@ def _tables(frame: Frame, plan: Plan) -> list[str]:
             except Exception:  # not a table that is at hand
                 continue
     return found
+
+
+_USUAL = ("relu", "adam", "batchnorm1d", "mseloss", "linear")
+
+
+def legal_attribute(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+    """A word that a module of that name was looked up by: ``getattr(nn, "relu")`` wants ``ReLU``."""
+    match = re.search(r"module '([\w.]+)' has no attribute '(\w+)'", failure.message)
+    known = dir(sys.modules[match[1]]) if match and match[1] in sys.modules else []
+    if match is None or not known:
+        return
+    for word in dict.fromkeys((match[2].lower().replace("_", ""), *_USUAL)):
+        for name in known:
+            if name.lower().replace("_", "") == word and name != match[2]:
+                for path, spec in (leaf for key in state for leaf in specs.leaves(state[key], (key,))):
+                    if spec == specs.literal(match[2]):
+                        yield specs.replaced(state, path, specs.literal(name))
 
 
 def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

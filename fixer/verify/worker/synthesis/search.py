@@ -23,6 +23,8 @@ _ATTEMPTS_IF_HOPELESS = 10
 _MOST_TRUSTED = 100
 _SHRINKING = 5
 """How many repairs of what was too large come before everything else."""
+_MADE_FIRST = 2
+"""For how many objects that could not be made a way to make them is looked for before everything else."""
 
 
 class _Node:
@@ -81,6 +83,7 @@ class Search:
         """
         self.patience = patience
         self._known: set[Any] = set() if known is None else known
+        self._made_first = _MADE_FIRST
         self.last: Failure | None = None
         self._run = run
         self._repair = repair
@@ -126,7 +129,11 @@ class Search:
             repairs = iter(self._repair(failure, state))
             if failure.is_too_large:
                 self._push(_Node(failure.progress, -_MOST_TRUSTED, itertools.islice(repairs, _SHRINKING)))
-            cost = 0 if failure.progress > node.progress else node.cost
+            if failure.is_in_argument and self._made_first:
+                self._made_first -= 1
+                self._push(_Node(failure.progress, -_MOST_TRUSTED, itertools.islice(repairs, 1)))
+            came_further = failure.progress > node.progress or failure.is_in_argument
+            cost = 0 if came_further else node.cost
             self._push(_Node(failure.progress, cost, repairs))
             if self.patience is not None and stale >= self.patience:
                 return

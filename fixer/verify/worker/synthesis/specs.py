@@ -375,9 +375,14 @@ class Maker:
         return integers.to(dtype)
 
 
+def _field(spec: Spec) -> str:
+    """Return where a spec keeps those of what it holds: an object's, among its arguments."""
+    return "kwargs" if spec["kind"] == "new" else "items"
+
+
 def leaves(spec: Spec, path: Path = ()) -> Iterator[tuple[Path, Spec]]:
     """Yield every spec that holds no other, with its path."""
-    items = spec.get("items")
+    items = spec.get(_field(spec))
     if isinstance(items, dict):
         for key, item in items.items():
             yield from leaves(item, (*path, key))
@@ -392,7 +397,7 @@ def namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
     """Yield every spec whose entries can be added to, with its path."""
     if spec["kind"] == "namespace" or (spec["kind"] == "helper" and spec["value"] in OPEN):
         yield path, spec
-    items = spec.get("items")
+    items = spec.get(_field(spec))
     for key, item in items.items() if isinstance(items, dict) else ():
         yield from namespaces(item, (*path, key))
 
@@ -401,7 +406,8 @@ def at(state: State, path: Path) -> Spec:
     """Return the spec at a path."""
     spec = state[path[0]]
     for step in path[1:]:
-        spec = spec["items"][int(step) if isinstance(spec["items"], list) else step]
+        items = spec[_field(spec)]
+        spec = items[int(step) if isinstance(items, list) else step]
     return spec
 
 
@@ -413,13 +419,13 @@ def replaced(state: State, path: Path, spec: Spec) -> State:
 def _replaced(owner: Spec, path: Path, spec: Spec) -> Spec:
     if not path:
         return spec
-    items = owner["items"]
+    items = owner[_field(owner)]
     if isinstance(items, list):
         position = int(path[0])
         changed: Any = [*items[:position], _replaced(items[position], path[1:], spec), *items[position + 1 :]]
     else:
         changed = {**items, path[0]: _replaced(items[path[0]], path[1:], spec) if path[0] in items else spec}
-    return {**owner, "items": changed}
+    return {**owner, _field(owner): changed}
 
 
 def resized(state: State, path: Path, axis: int, size: int) -> State:

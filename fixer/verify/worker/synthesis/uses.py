@@ -196,13 +196,14 @@ def _fitting_classes(
     named = {keyword.arg: None for keyword in call.keywords if keyword.arg is not None}
     for cls in context.module_classes:
         own = cls.__module__.startswith("torch.") or cls is signatures.owner_of(function)
-        if own or not all(defines(cls, attribute) for attribute in read) or not context.is_runnable(cls):
+        if own or not all(defines(cls, attribute) for attribute in read):
             continue
         try:
             inspect.signature(cls).bind(*positional, **named)
         except (TypeError, ValueError):
             continue
-        yield specs.named(cls)
+        if context.is_runnable(cls):
+            yield specs.named(cls)
 
 
 def asked_of_result(

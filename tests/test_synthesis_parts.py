@@ -1,0 +1,138 @@
+"""What a model is made of and given: other modules, records, pairs, words that name layers, counts."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fixer.verify.worker.synthesis import Recipe, build, call, flatten_tensors, make_inputs, synthesize
+from fixer.verify.worker.synthesis.arguments import _raises
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
+
+
+class Layers(nn.Module):
+    """Has to be told how many there are, though its signature does not say so."""
+
+    def __init__(self, dim, depth=None):
+        super().__init__()
+        if depth is None:
+            raise AssertionError("`depth` must be passed in")
+        self.dim = dim
+        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(depth))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x).relu()
+        return x
+
+
+class Net(nn.Module):
+    def __init__(self, *, num_tokens, layers: Layers):
+        super().__init__()
+        self.dim = layers.dim
+        self.embed = nn.Embedding(num_tokens, self.dim)
+        self.layers = layers
+
+    def forward(self, tokens):
+        return self.layers(self.embed(tokens))
+
+
+class Wrapper(nn.Module):
+    """Reads sizes off the model that it wraps: a record of sizes would do to build it, but not to call it."""
+
+    def __init__(self, net: Net):
+        super().__init__()
+        self.net = net
+        self.head = nn.Linear(net.dim, 2)
+
+    def forward(self, tokens):
+        return self.head(self.net(tokens))
+
+
+class Distilled(nn.Module):
+    """Reads a size off something that nothing describes, and calls it."""
+
+    def __init__(self, cfg):
+        super().__init__()
+        self.inner = cfg
+        self.fc = nn.Linear(cfg.hidden, cfg.hidden)
+
+    def forward(self, x):
+        return self.inner(self.fc(x))
+
+
+class Tables(nn.Module):
+    """Takes a list of pairs, and asks a batch whether there is an entry."""
+
+    def __init__(self, embedding_dims):
+        super().__init__()
+        self.tables = nn.ModuleList([nn.Embedding(x, y) for x, y in embedding_dims])
+
+    def forward(self, batch):
+        assert "numbers" in batch or "kinds" in batch
+        parts = []
+        if "kinds" in batch:
+            parts += [table(batch["kinds"][:, i]) for i, table in enumerate(self.tables)]
+        if "numbers" in batch:
+            parts.append(batch["numbers"])
+        return torch.cat(parts, dim=1)
+
+
+class Bias(nn.Module):
+    """Takes two numbers, and says so only by what it does with them."""
+
+    def __init__(self, heads):
+        super().__init__()
+        self.slopes = nn.Parameter(torch.ones(heads, 1, 1))
+
+    def forward(self, i, j):
+        rows = torch.arange(j - i, j, device=self.slopes.device)
+        columns = torch.arange(j, device=self.slopes.device)
+        return -(columns[None, None, :] - rows[None, :, None]).abs() * self.slopes
+
+
+class Named(nn.Module):
+    """Looks up the layer that a word of its settings names."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.fc = nn.Linear(config.hidden_size, config.hidden_size)
+        self.act = getattr(nn, config.activation)()
+
+    def forward(self, x):
+        return self.act(self.fc(x))
+
+
+@pytest.mark.parametrize("cls", [Wrapper, Distilled, Tables, Bias, Named])
+def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
+    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
+    module = build(cls, found)
+    assert type(module) is cls
+    args, kwargs = make_inputs(found, 1)
+    outputs = flatten_tensors(call(module, args, kwargs))
+    torch.stack([tensor.sum() for _, tensor in outputs]).sum().backward()
+    assert any(parameter.grad is not None for parameter in module.parameters())
+
+
+def test_an_annotated_part_is_made_and_not_stood_in_for() -> None:
+    assert (
+        synthesize(Wrapper, {}, BUDGET).describe().startswith("Wrapper(net=Net(num_tokens=50, layers=Layers(")
+    )
+
+
+def test_counts_are_numbers() -> None:
+    assert synthesize(Bias, {}, BUDGET).describe() == "Bias(heads=2); forward(i: 6, j: 6)"
+
+
+def test_only_what_may_be_a_refusal_is_read() -> None:
+    def refuses(self, x):
+        raise NotImplementedError("not here")
+
+    def works(self, x):
+        return x + 1
+
+    assert _raises(refuses.__code__)
+    assert not _raises(works.__code__)
