@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import source
+from . import signatures, source
 from .probing import HarnessError
 
 if TYPE_CHECKING:
@@ -22,13 +22,19 @@ class AbstractError(HarnessError):
     """There is nothing in the class to run, whoever builds it."""
 
 
-def refuse_declared(cls: type) -> None:
+def refuse_declared(cls: type, sources: Sources) -> None:
     """Raise if a class says itself that it cannot be used."""
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise AbstractError(f"{cls.__qualname__} is abstract: it lacks {missing}")
-    if getattr(cls, "forward", None) is nn.Module.forward:
+    forward = signatures.entry(cls) if issubclass(cls, nn.Module) else getattr(cls, "forward", None)
+    if forward is None and issubclass(cls, nn.Module):
         raise AbstractError(f"{cls.__qualname__} has no forward")
+    if getattr(forward, "__isabstractmethod__", False):
+        raise AbstractError(f"{cls.__qualname__} is abstract: it declares forward so")
+    node = sources.function(forward) if inspect.isfunction(forward) else None
+    if node is not None and source.is_empty(node):
+        raise AbstractError(f"{cls.__qualname__} is abstract: the body of its forward is empty")
 
 
 def refuse_unfinished(cls: type, failure: Failure, sources: Sources, module: Any = None) -> None:

@@ -90,7 +90,9 @@ def _sequence(holder: Any, arguments: tuple[Any, ...], name: str, context: Conte
         yield specs.sequence(kind, [_first(item, name, context) for item in elements])
         return
     if holder is nn.ModuleList:
-        yield from of_kind("modules", name, context)
+        several = of_kind("modules", name, context)
+        yield from (specs.new(nn.ModuleList, positional=[item]) for item in several)
+        yield from several
         return
     item = _first(elements[0] if elements else int, name, context)
     yield from (specs.sequence(kind, [item] * count) for count in (2, 3, 1, 4))

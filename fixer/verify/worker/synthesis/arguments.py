@@ -38,6 +38,8 @@ class Context:
         self.sources = sources
         self.module_classes = [cls for cls in module_classes or [] if specs.is_importable(cls)]
         self.depth = depth
+        self.patience: float | None = None
+        """How long a call may take now: half of the last that was stopped, for what is as large."""
         self.making: Callable[[type], Spec | None] | None = None
         """How to look for a way to make an instance of another class."""
         self._made: dict[type, Spec | None] = {}
@@ -55,8 +57,8 @@ class Context:
 
     def is_runnable(self, cls: type) -> bool:
         """Whether a module class has a `forward` that does something."""
-        forward = getattr(cls, "forward", nn.Module.forward)
-        if inspect.isabstract(cls) or forward is nn.Module.forward:
+        forward = signatures.entry(cls)
+        if inspect.isabstract(cls) or forward is None:
             return False
         code = getattr(forward, "__code__", None)
         if code is not None and not _raises(code):  # no need to read a whole file for it

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 _ATTEMPTS = 400
 _PATIENCE = 30
 """After how many attempts that fail in known ways another way to build the class is looked for."""
-_PATIENCE_AGAIN = 12
+_PATIENCE_AGAIN = 6
 _SECONDS_FOR_BETTER = 0.3
 _SECONDS_FOR_ONE_CALL = 1.0
+_LEAST_SECONDS_FOR_ONE_CALL = 0.1
 _IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")
 
 
@@ -71,8 +72,11 @@ class InputSearch:
         known: State | None = None,
         latest: float | None = None,
         failures: set[Any] | None = None,
+        before: list[State] | None = None,
     ) -> None:
         """`known` are inputs that the module has been seen to be called with.
+
+        What came furthest `before`, in a module that was built in another way, is tried early.
 
         The search ends at the deadline; a call that has begun may go on for a while, but not past `latest`.
         It pauses early if it only meets `failures` that others have met.
@@ -80,6 +84,7 @@ class InputSearch:
         self._failures = failures
         self._latest = deadline if latest is None else latest
         self._known = known
+        self._before = before or []
         self._probe = probe
         probe.numbers = _numbers(probe.owner, draft.construct)
         self._target = target
@@ -96,6 +101,11 @@ class InputSearch:
         self._deadline = self._found.deadline = deadline
         self._found.patience = None
         return self._next_of(self._found)
+
+    @property
+    def furthest(self) -> State | None:
+        """The inputs that came furthest, of those that failed."""
+        return None if self._found is None else self._found.furthest
 
     def run(self, harness: dict[str, Any]) -> Outcome:
         """Try what the user says, what the module offers, then guesses and their repairs."""
@@ -159,6 +169,7 @@ class InputSearch:
             yield self._known
         best = {name: found[0] for name, found in self._required().items()}
         yield best
+        yield from self._before
         cls = type(self._probe.owner)
         if isinstance(self._probe.owner, nn.Module):
             for harvested in harvest.calls(cls, self._probe.parameters, self._probe.context.sources, False):
@@ -223,25 +234,33 @@ class InputSearch:
             return value
 
         entry = getattr(self._probe.function, "__name__", "forward")
-        until = max(self._deadline, min(self._latest, clock.now() + _SECONDS_FOR_ONE_CALL))
-        return probing.attempt(run, until, entry, maker.tensors)
+        context, begun = self._probe.context, clock.now()
+        if context.patience is None:
+            until = max(self._deadline, min(self._latest, begun + _SECONDS_FOR_ONE_CALL))
+        else:
+            until = min(self._latest, begun + context.patience)
+        found = probing.attempt(run, until, entry, maker.tensors)
+        took = clock.now() - begun
+        if found.failure is not None and found.failure.is_out_of_time and took > _LEAST_SECONDS_FOR_ONE_CALL:
+            context.patience = max(took / 2, _LEAST_SECONDS_FOR_ONE_CALL)
+        return found
 
     def _judged(self, attempt: Attempt, state: State) -> Attempt:
         """Turn a call that shows too little into a failure, but remember it: nothing better may come."""
         if attempt.failure is not None or not isinstance(self._probe.owner, nn.Module):
             return attempt
         objection = _objection(self._probe.owner, attempt.value)
-        if objection is None or (attempt.value is None and self._is_procedure()):
+        if objection is None or (attempt.value is None and self._returns_nothing()):
             return attempt
         if self._weaker is None:
             self._weaker = replace(self._draft, inputs=self._arranged(state))
             self._deadline = min(self._deadline, clock.now() + _SECONDS_FOR_BETTER)
         return Attempt(None, Failure(UnsuitableError(objection), (), 10**9, {}))
 
-    def _is_procedure(self) -> bool:
-        """Whether a method other than `forward` is called for what it does: no inputs make it return."""
+    def _returns_nothing(self) -> bool:
+        """Whether what is called is called for what it does: no inputs make it return anything."""
         function = self._probe.context.sources.function(self._probe.function)
-        return self._draft.method != "forward" and function is not None and source.returns_nothing(function)
+        return function is not None and source.returns_nothing(function)
 
 
 def _numbers(owner: Any, construct: Arguments | None) -> list[int]:

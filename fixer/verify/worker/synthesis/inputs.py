@@ -60,7 +60,9 @@ def forward_parameters(module: Any) -> list[inspect.Parameter]:
     """Return the parameters of a bound `forward` or of any other callable."""
     return [
         parameter
-        for parameter in signatures.parameters_of(module.forward if isinstance(module, nn.Module) else module)
+        for parameter in signatures.parameters_of(
+            signatures.called(module) if isinstance(module, nn.Module) else module
+        )
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
 

@@ -138,6 +138,16 @@ def _callables(name: str, context: Context) -> list[Spec]:
     return [relu, specs.helper("PassThrough"), specs.helper("make_layer"), *_classes(name, context)[:2]]
 
 
+def _losses(_name: str, _context: Context) -> list[Spec]:
+    """Return what measures how far two tensors are apart: in one number, a sample, an element."""
+    return [
+        specs.new(nn.MSELoss),
+        specs.helper("PerSample"),
+        specs.new(nn.MSELoss, {"reduction": specs.literal("none")}),
+        specs.new(nn.CrossEntropyLoss),
+    ]
+
+
 def _tensors(_name: str, _context: Context) -> list[Spec]:
     shapes = ([names.WIDTH, names.WIDTH], [names.WIDTH], [names.BATCH, names.LENGTH, names.WIDTH])
     return [specs.tensor(shape) for shape in shapes]
@@ -158,6 +168,7 @@ _OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
     "modules": _module_lists,
     "class": _classes,
     "callable": _callables,
+    "loss": _losses,
     "tensor": _tensors,
     "array": _arrays,
     "namespace": lambda _name, _: [specs.namespace()],

@@ -80,6 +80,7 @@ _STRINGS = _compiled(
 # Which kind of value a name stands for when neither annotation nor use says.
 _KINDS = _compiled(
     (
+        ("loss", r"^loss_?(f|fn|func|function)?$ _loss_?(fn|func|function)$ ^criterion$ _criterion$"),
         ("namespace", "config cfg ^args$ ^opts?$ hparams hyper options ^params$ settings ^conf$ ^hps?$"),
         (
             "class",

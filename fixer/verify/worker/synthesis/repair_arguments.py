@@ -18,6 +18,7 @@ from . import (
     forwarded,
     names,
     repair_fields,
+    repair_lengths,
     repair_objects,
     repair_shapes,
     repair_types,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 _SHRINK_FROM = 16
 _GUESSES = 14
+_STAND_INS = 2
+_OTHER_STAND_INS = 4
 _OF_EVERY_MODULE = frozenset(dir(nn.Module()))
 
 
@@ -244,6 +247,14 @@ def _other_guess(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
                 yield {**state, name: plan.guesses(name)[rank]}
 
 
+def _other_stand_in(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """What the failing lines name was stood in for by an object that others may do better than."""
+    for name in suspected(failure, state, plan)[:_STAND_INS]:
+        if name in state and state[name]["kind"] in ("helper", "new", "name"):
+            others = (spec for spec in plan.guesses(name) if spec["kind"] in ("helper", "new", "name"))
+            yield from ({**state, name: spec} for spec in itertools.islice(others, _OTHER_STAND_INS))
+
+
 def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Tensors among the arguments are repaired as those of a call are."""
     case = Case(failure, state, plan)
@@ -260,9 +271,12 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _not_taken,
     _too_large,
     _tensor_arguments,
+    repair_lengths.unpacked,
     _not_nested,
+    repair_lengths.related,
     _wrong_kind,
     legal_attribute,
+    _other_stand_in,
     legal_string,
     legal_number,
     legal_length,

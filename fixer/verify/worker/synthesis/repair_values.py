@@ -51,6 +51,9 @@ def legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     ]
     legal = re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)
     if isinstance(failure.error, KeyError):
+        looked_up = failure.error.args[:1]
+        found = [name for name in suspects if name in state and (state[name].get("value"),) == looked_up]
+        rejected = list(dict.fromkeys([*found, *rejected]))
         legal = [key for frame in reversed(failure.own_frames) for key in _tables(frame, plan)]
     for name, values in _compared(failure, state, plan):
         yield from ({**state, name: specs.literal(value)} for value in values[:12])

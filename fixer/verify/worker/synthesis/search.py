@@ -85,6 +85,8 @@ class Search:
         self._known: set[Any] = set() if known is None else known
         self._made_first = _MADE_FIRST
         self.last: Failure | None = None
+        self.furthest: State | None = None
+        """The arguments that the last failure came from."""
         self._run = run
         self._repair = repair
         self.deadline = deadline
@@ -116,7 +118,7 @@ class Search:
             if failure is None:
                 yield Found(state, value)
                 continue
-            self._note(failure)
+            self._note(failure, state)
             if failure.is_out_of_time and clock.now() >= self.deadline:
                 # It was cut short for the others' sake: it comes first when the search goes on.
                 self._seen.discard(key)
@@ -138,7 +140,7 @@ class Search:
             if self.patience is not None and stale >= self.patience:
                 return
 
-    def _note(self, failure: Failure) -> None:
+    def _note(self, failure: Failure, state: State) -> None:
         """Keep the failure that came furthest, of equals the latest; time running out says nothing."""
         last = self.last
         if (
@@ -149,7 +151,7 @@ class Search:
                 and (failure.progress, not last.is_hopeless) >= (last.progress, True)
             )
         ):
-            self.last = failure
+            self.last, self.furthest = failure, state
 
     def reject(self, state: State, failure: Failure) -> None:
         """Say that arguments which worked failed later; repairing that comes first from now on."""

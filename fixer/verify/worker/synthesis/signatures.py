@@ -17,6 +17,23 @@ def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
+def entry(cls: type) -> Callable[..., Any] | None:
+    """Return what calling a module runs: `forward`, else a ``__call__`` of its own; None if neither."""
+    forward: Callable[..., Any] = getattr(cls, "forward", nn.Module.forward)
+    if forward is not nn.Module.forward:
+        return forward
+    call: Callable[..., Any] = getattr(cls, "__call__")  # noqa: B004, B009 - the function, not whether there is one
+    return None if call is nn.Module.__call__ else call
+
+
+def called(module: nn.Module) -> Callable[..., Any]:
+    """Return what calling a module runs, bound to it."""
+    found: Callable[..., Any] = module.forward
+    if getattr(found, "__func__", None) is nn.Module.forward and entry(type(module)) is not None:
+        found = module.__call__
+    return found
+
+
 def is_variadic(parameter: inspect.Parameter) -> bool:
     """Whether the parameter is ``*args`` or ``**kwargs``."""
     return parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

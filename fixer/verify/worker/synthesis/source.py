@@ -159,12 +159,22 @@ def _first_line(node: ast.stmt | ast.ExceptHandler) -> int:
 
 def is_stub(function: FunctionNode) -> bool:
     """Whether a function does nothing but raise, its docstring aside."""
-    body = [
+    body = _statements(function)
+    return len(body) == 1 and isinstance(body[0], ast.Raise)
+
+
+def is_empty(function: FunctionNode) -> bool:
+    """Whether a function has nothing but a docstring, ``pass`` or ``...``."""
+    return all(isinstance(item, ast.Pass) for item in _statements(function))
+
+
+def _statements(function: FunctionNode) -> list[ast.stmt]:
+    """Return the body of a function without its docstring and other constants."""
+    return [
         item
         for item in function.body
         if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
     ]
-    return len(body) == 1 and isinstance(body[0], ast.Raise)
 
 
 def returns_nothing(function: FunctionNode) -> bool:

@@ -40,7 +40,10 @@ class Namespace(dict):  # type: ignore[type-arg]
 
 
 class PassThrough(nn.Module):
-    """Stands for a module argument whose class nobody names: scales its first argument by a parameter."""
+    """Stands for a module argument whose class nobody names: scales its first argument by a parameter.
+
+    Of a list or a dict it scales whatever is in there: what it returns has to depend on the parameter.
+    """
 
     def __init__(self, attributes: dict[str, Any] | None = None) -> None:
         super().__init__()
@@ -49,10 +52,18 @@ class PassThrough(nn.Module):
             setattr(self, name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the first argument, scaled if it is a floating tensor."""
-        first = args[0] if args else next(iter(kwargs.values()), self.scale)
-        floating = isinstance(first, torch.Tensor) and (first.is_floating_point() or first.is_complex())
-        return first * self.scale if floating else first
+        """Return the first argument, its floating tensors scaled."""
+        return _scaled(args[0] if args else next(iter(kwargs.values()), self.scale), self.scale)
+
+
+def _scaled(value: Any, scale: torch.Tensor) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value * scale if value.is_floating_point() or value.is_complex() else value
+    if type(value) in (list, tuple):
+        return type(value)(_scaled(item, scale) for item in value)
+    if type(value) is dict:
+        return {key: _scaled(item, scale) for key, item in value.items()}
+    return value
 
 
 class Several(PassThrough):
@@ -89,6 +100,15 @@ class _Fields:
 
     def __getitem__(self, _key: Any) -> Any:
         return self.value
+
+
+def per_sample(first: torch.Tensor, second: torch.Tensor, *_args: Any, **_kwargs: Any) -> torch.Tensor:
+    """Stand for a loss that is not reduced over the batch: how far two tensors are apart, for each sample."""
+    return (first - second).square().flatten(1).mean(1)
+
+
+def _loss(_attributes: dict[str, Any]) -> Callable[..., torch.Tensor]:
+    return per_sample
 
 
 class Batches(list):  # type: ignore[type-arg]
@@ -161,6 +181,7 @@ HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "PassThrough": PassThrough,
     "Several": Several,
     "Record": Record,
+    "PerSample": _loss,
     "make_layer": _layer_maker,
     "Anything": lambda _attributes: Anything(),
     "array": _array,

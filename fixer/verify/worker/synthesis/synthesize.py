@@ -17,6 +17,7 @@ from . import (
     probing,
     recipe,
     repair_arguments,
+    signatures,
     source,
     specs,
     user,
@@ -39,6 +40,8 @@ _ATTEMPTS = 600
 _PARAMETERS = 3_000_000
 _PARAMETERS_IF_NEEDED = 200_000_000
 _SHRINKING_ATTEMPTS = 8
+_FOR_THE_END = 0.1
+"""The part of the budget in which what has begun ends, and what was found is built and called."""
 _BEFORE_OWNERS = 0.65
 _SECONDS_BEFORE_OWNERS = 1.5
 """When to turn to larger models that hold the class; afterwards the search for itself goes on."""
@@ -49,6 +52,8 @@ _SHARE_OF_ONE = 1 / 6
 _SECONDS_FOR_ONE = 0.25
 _BUILDS_FOR_ONE = 5
 """What takes long to build is worth some more calls before it is built in another way."""
+_CAME_FURTHEST = 2
+"""In how many modules built before what came furthest is worth trying again."""
 _KEPT = 0.4
 """The part of all time that is kept for going on with the first ones."""
 
@@ -62,6 +67,7 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     name).
     Raises `HarnessError` with the last error in one sentence.
     """
+    budget *= 1 - _FOR_THE_END
     deadline = clock.now() + budget
     harness = dict(hints.get("harness") or {})
     others = [other for other in hints.get("module_classes") or [] if other is not cls]
@@ -74,12 +80,12 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
         if found is not None:
             return found
     if harness:
-        abstract.refuse_declared(cls)
+        abstract.refuse_declared(cls, context.sources)
         return _ModuleSearch(cls, harness, context, deadline).run()
     first = min(budget * _BEFORE_OWNERS, _SECONDS_BEFORE_OWNERS)
     own = _ModuleSearch(cls, harness, context, deadline - budget + first)
     try:
-        abstract.refuse_declared(cls)
+        abstract.refuse_declared(cls, context.sources)
         return own.run()
     except abstract.AbstractError:
         found = _completed(cls, context, deadline, is_abstract=True)
@@ -162,7 +168,7 @@ def _inputs_of_part(
 
     try:
         module = fresh()
-        probe = Probe(module, module.forward, context)
+        probe = Probe(module, signatures.called(module), context)
         return InputSearch(probe, module, fresh, draft, deadline, known).run({}).recipe
     except HarnessError:
         return None
@@ -214,7 +220,7 @@ def _with_factory(cls: type, harness: dict[str, Any], context: Context, deadline
         raise HarnessError(f"{name} returned {type(module).__name__}, which holds no {cls.__qualname__}")
     whole = draft if isinstance(module, cls) else replace(draft, target=type(module).__qualname__)
     if not (args or kwargs):
-        probe = Probe(module, module.forward, context)
+        probe = Probe(module, signatures.called(module), context)
         search = InputSearch(probe, module, lambda: recipe.build(cls, draft), whole, deadline)
         whole = _settled(search.run(harness), f"call what {name} returned")
     if whole.target == cls.__qualname__:
@@ -249,7 +255,10 @@ class _ModuleSearch:
         self._seconds_to_build = 0.0
         self._configured = user.configured_arguments(harness, self._plan.parameters)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
-        self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), on_cpu=on_cpu)
+        calls = getattr(cls, "forward", None) is nn.Module.forward and signatures.entry(cls) is not None
+        self._draft = Recipe(
+            cls.__qualname__, Arguments(), Arguments(), "__call__" if calls else "forward", on_cpu=on_cpu
+        )
         self._search = self._new_search()
         self._begun: list[InputSearch] = []
         self._failures: set[Any] = set()
@@ -387,9 +396,14 @@ class _ModuleSearch:
         share = 1.0 if self._configured is not None else _SHARE_OF_ONE
         least = max(_SECONDS_FOR_ONE, _BUILDS_FOR_ONE * self._seconds_to_build)
         deadline = min(self._deadline, now + max((self._deadline - now) * share, least))
-        probe = Probe(module, module.forward, self._plan.context)
+        probe = Probe(module, signatures.called(module), self._plan.context)
         failures = None if self._configured is not None else self._failures
-        return InputSearch(probe, module, fresh, draft, deadline, latest=self._deadline, failures=failures)
+        came = [begun.furthest for begun in self._begun[-_CAME_FURTHEST:]]
+        before = list(reversed([state for state in came if state is not None]))
+        latest = self._deadline
+        return InputSearch(
+            probe, module, fresh, draft, deadline, latest=latest, failures=failures, before=before
+        )
 
     def _with(self, state: State) -> Recipe:
         return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))

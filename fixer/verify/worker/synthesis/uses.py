@@ -157,6 +157,8 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
             kind = "module"
     elif isinstance(parent, ast.Call):
         kind = "module" if _is_forward(function) and by_name not in ("class", "str") else "class"
+        if by_name == "loss" and function.__name__ != "__init__":
+            yield from of_kind("loss", name, context)
         result = _result(use, function, context) if kind == "module" else None
         if result is not None:
             plain = specs.helper("PassThrough")

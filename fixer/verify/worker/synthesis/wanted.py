@@ -50,7 +50,18 @@ def kinds(failure: Failure, sources: Sources) -> list[str]:
     said = next((kinds for kinds, pattern in _SAID if re.search(pattern, failure.message)), ())
     if said == _CALLED and all(frame.function != "__init__" for frame in failure.own_frames[-1:]):
         said = said[::-1]  # what `forward` calls is seldom a class
-    return list(dict.fromkeys([*_guarded(failure, sources), *said]))
+    return list(dict.fromkeys([*_guarded(failure, sources), *_listed(failure, sources), *said]))
+
+
+def _listed(failure: Failure, sources: Sources) -> list[str]:
+    """Return what a failing line wants that makes a ``ModuleList`` or a ``Sequential`` of something."""
+    frame = next(iter(reversed(failure.own_frames)), None)
+    statement = sources.statement(frame.filename, frame.line) if frame is not None else None
+    if statement is None or "Module subclass" not in failure.message:
+        return []
+    calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    makers = {(source.dotted(node.func) or "").rpartition(".")[2] for node in calls}
+    return ["modules"] if makers & {"ModuleList", "Sequential"} else []
 
 
 _KIND_OF_TYPE = {

@@ -1,0 +1,85 @@
+"""Repairs of lists among a constructor's arguments: how long they are, and how deep."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from . import mismatch, names, source, specs
+from .repair_values import suspected
+
+if TYPE_CHECKING:
+    from .probing import Failure
+    from .repair_arguments import Plan
+    from .specs import Spec, State
+
+_LONGEST = 32
+_SUSPECTS = 3
+_ROWS = 2
+
+
+def unpacked(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Something did not unpack into as many names: lists of that length, or lists of such lists."""
+    count = _unpacked_into(failure, plan)
+    for name in suspected(failure, state, plan)[:_SUSPECTS] if count else ():
+        spec = state.get(name) or specs.spec_of(plan.defaults[name])
+        yield from ({**state, name: other} for other in _of_length(spec, name, count))
+
+
+def _unpacked_into(failure: Failure, plan: Plan) -> int:
+    """Return into how many names the failing line unpacks, 0 if it does not."""
+    match = re.search(r"values to unpack \(expected (\d+)", failure.message)
+    if match:
+        return int(match[1])
+    if "cannot unpack non-iterable" not in failure.message:
+        return 0
+    frame = next(iter(reversed(failure.own_frames)), None)
+    statement = plan.context.sources.statement(frame.filename, frame.line) if frame is not None else None
+    nodes = list(ast.walk(statement)) if statement is not None else []
+    targets = [node.target for node in nodes if isinstance(node, (ast.For, ast.comprehension))]
+    targets += [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
+    return next((len(target.elts) for target in targets if isinstance(target, (ast.Tuple, ast.List))), 0)
+
+
+def _of_length(spec: Spec | None, name: str, count: int) -> Iterator[Spec]:
+    if spec is None or spec["kind"] not in ("list", "tuple"):
+        item = specs.literal(names.integer(name)) if spec is None or specs.is_none(spec) else spec
+        row = specs.sequence("list", [item] * count)
+        yield row
+        yield specs.sequence("list", [row] * _ROWS)
+    elif spec["items"]:
+        inner = [_resized(item, count) for item in spec["items"]]
+        if spec["items"][0]["kind"] in ("list", "tuple"):
+            yield {**spec, "items": inner}
+            yield _resized(spec, count)
+        else:
+            yield _resized(spec, count)
+            yield {**spec, "items": inner}
+
+
+def _resized(spec: Spec, count: int) -> Spec:
+    """Return a list of so many of the items of a list, or of so many of what is none."""
+    if spec["kind"] not in ("list", "tuple") or not spec["items"]:
+        return specs.sequence("list", [spec] * count)
+    return {**spec, "items": (spec["items"] * count)[:count]}
+
+
+def related(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A guard compared the length of a list with a number: make it that long."""
+    for left, right, node in mismatch.compared(failure, plan.context.sources):
+        for side, wanted in ((node.left, right), (node.comparators[0], left)):
+            name = _measured(side)
+            spec = state.get(name or "")
+            if spec is None or type(wanted) is not int or not 0 < wanted <= _LONGEST:
+                continue
+            if spec["kind"] in ("list", "tuple") and len(spec["items"]) != wanted and spec["items"]:
+                yield {**state, str(name): _resized(spec, wanted)}
+
+
+def _measured(node: ast.expr) -> str | None:
+    """Return the name whose length is taken: ``layers`` of ``len(layers)`` and of ``len(self.layers)``."""
+    if not isinstance(node, ast.Call) or source.dotted(node.func) != "len" or len(node.args) != 1:
+        return None
+    return (source.dotted(node.args[0]) or "").rpartition(".")[2] or None
