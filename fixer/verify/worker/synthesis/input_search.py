@@ -25,7 +25,7 @@ from . import (
     user,
 )
 from .case import Probe
-from .probing import Attempt, Failure
+from .probing import Attempt, Failure, HarnessError
 from .search import Search
 
 if TYPE_CHECKING:
@@ -54,6 +54,16 @@ class Outcome(NamedTuple):
     recipe: Recipe | None
     weaker: Recipe | None
     failure: Failure | None
+
+
+def settled(found: Outcome, what: str) -> Recipe:
+    """Return the recipe of an outcome, or raise with what stopped the search."""
+    best = found.recipe or found.weaker
+    if best is None:
+        reason = found.failure.summary if found.failure else "no time was left"
+        cause = found.failure.error if found.failure else None
+        raise HarnessError(f"could not {what}: {reason}") from cause
+    return best
 
 
 class InputSearch:
@@ -227,7 +237,7 @@ class InputSearch:
             value = recipe.call(target, args, kwargs)
             if goes_back and isinstance(self._probe.owner, nn.Module):
                 _differentiate(
-                    self._probe.owner if target is self._target else target,
+                    self._probe.owner if target is self._target else getattr(target, "__self__", target),
                     value,
                     list(maker.tensors.values()),
                 )

@@ -279,6 +279,13 @@ def sides_and_kernel(message: str) -> list[tuple[int, int]]:
     return []
 
 
+def viewed_as(message: str) -> list[int]:
+    """Return the whole shape of a ``view`` that did not fit, empty if a size of it was left open."""
+    match = re.search(r"shape '\[([-\d, ]+)\]' is invalid for input of size \d+", message)
+    shape = [int(item) for item in match[1].split(",")] if match else []
+    return shape if all(size > 0 for size in shape) else []
+
+
 def wanted_volume(message: str) -> tuple[int, int] | None:
     """Return the size seen and the product of the known sizes of a ``view`` that did not fit."""
     match = re.search(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)", message)

@@ -62,6 +62,8 @@ class Recipe:
     """Whether it may look for weights that are not on this machine; else they stay as they were drawn."""
     owner: dict[str, Any] | None = None
     """Where the module is taken out of: the recipe of a larger model, its class, and the path in there."""
+    setup: list[tuple[str, Arguments]] = field(default_factory=list)
+    """The methods that are called on what was built, before anything else."""
     leaves: bool = True
     """Whether floating inputs require gradients: not where the code changes its inputs in place."""
 
@@ -81,8 +83,8 @@ class Recipe:
         given = dict(data)
         for key in ("construct", "inputs"):
             if given[key] is not None:
-                args = [(name, spec) for name, spec in given[key]["args"]]
-                given[key] = Arguments(args, dict(given[key]["kwargs"]))
+                given[key] = _arguments(given[key])
+        given["setup"] = [(name, _arguments(arguments)) for name, arguments in given.get("setup", [])]
         return Recipe(**given)
 
     def describe(self) -> str:
@@ -99,7 +101,12 @@ class Recipe:
         if self.construct is None:
             return call
         without = "" if self.fetches else " without the weights that it fetches"
-        return f"{self.target}({self.construct.text(by_name=True)}){without}; {call}"
+        calls = "".join(f".{name}({given.text(by_name=True)})" for name, given in self.setup)
+        return f"{self.target}({self.construct.text(by_name=True)}){calls}{without}; {call}"
+
+
+def _arguments(data: dict[str, Any]) -> Arguments:
+    return Arguments([(name, spec) for name, spec in data["args"]], dict(data["kwargs"]))
 
 
 def arranged(state: dict[str, Spec], parameters: list[inspect.Parameter]) -> Arguments:
@@ -134,7 +141,11 @@ def build(cls: type, recipe: Recipe, maker: specs.Maker | None = None) -> Any:
         state = torch.get_rng_state()
         args, kwargs = recipe.construct.make(maker or specs.Maker(0, scope=globals_of(cls)))
         torch.set_rng_state(state)
-        return cls(*args, **kwargs)
+        made = cls(*args, **kwargs)
+        for name, given in recipe.setup:
+            args, kwargs = given.make(specs.Maker(0, scope=globals_of(cls)))
+            getattr(made, name)(*args, **kwargs)
+        return made
 
 
 def make_inputs(

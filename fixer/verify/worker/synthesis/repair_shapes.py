@@ -143,6 +143,11 @@ def _wrong_volume(case: Case) -> Iterator[State]:
     if volume is None:
         return
     seen, wanted = volume
+    whole = mismatch.viewed_as(case.message)
+    if whole and wanted <= LARGEST_VOLUME:
+        yield from (
+            specs.replaced(case.state, path, {**spec, "shape": whole}) for path, spec in case.suspects
+        )
     if any(len(spec["shape"]) >= 4 for _, spec in case.suspects):
         yield from other_sides(case, wanted / max(seen, 1))
     yield from same_rank(case)
