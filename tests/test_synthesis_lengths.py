@@ -88,7 +88,30 @@ class Partly(nn.Module):
         return found
 
 
-@pytest.mark.parametrize("cls", [Ladder, Stages, Named, Partly])
+class Trained(nn.Module):
+    """Makes tensors of numbers, and trains them."""
+
+    def __init__(self, location, shift):
+        super().__init__()
+        self.location = nn.Parameter(torch.tensor(location).reshape(1, len(location)))
+        self.shift = nn.Parameter(shift)
+
+    def forward(self, x):
+        return x * self.location.sum() + self.shift
+
+
+class Split(nn.Module):
+    """Compares its mask with numbers."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.fc = nn.Linear(int((mask <= 0).sum()) + len(mask), 3)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("cls", [Ladder, Stages, Named, Partly, Trained, Split])
 def test_a_way_to_build_it_is_found(cls):
     found = synthesize(cls, {}, BUDGET)
     assert call(build(cls, found), *make_inputs(found, 3)).requires_grad

@@ -47,13 +47,56 @@ class LongKernel(nn.Module):
         return self.high(self.wide(x).transpose(2, 3))
 
 
-@pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel])
+class OneSignal(nn.Module):
+    """Rows of one column: what would fit a square is far too large for the last layer."""
+
+    def __init__(self, samples=3000):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, (50, 1), stride=(25, 1))
+        self.pool = nn.MaxPool2d((8, 1))
+        self.fc = nn.Linear(8 * (((samples - 50) // 25 + 1) // 8), 2)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.conv(x)).flatten(1))
+
+
+class NothingToSpare(nn.Module):
+    """The first kernel is as high as the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.time = nn.Conv2d(1, 4, (1, 25))
+        self.space = nn.Conv2d(4, 4, (62, 1))
+        self.pool = nn.AvgPool2d((1, 75), (1, 15))
+        self.fc = nn.Linear(4 * 7, 3)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.space(self.time(x))).flatten(1))
+
+
+@pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel, OneSignal, NothingToSpare])
 def test_sides_are_found(cls):
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
     module = build(cls, found)
     args, kwargs = make_inputs(found, 1)
     outputs = flatten_tensors(call(module, args, kwargs))
     assert torch.stack([output.sum() for _, output in outputs]).sum().requires_grad
+
+
+def test_sides_leave_room_for_a_long_kernel_at_once():
+    class Wide(nn.Module):
+        calls = 0
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, (1, 51), dilation=(1, 2))
+
+        def forward(self, x):
+            type(self).calls += 1
+            return self.conv(x)
+
+    assert synthesize(Wide, {}, BUDGET).inputs.args
+    assert Wide.calls == 2  # as it is found, and for other values
 
 
 @pytest.mark.parametrize(

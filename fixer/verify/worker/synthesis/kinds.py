@@ -148,9 +148,11 @@ def _losses(_name: str, _context: Context) -> list[Spec]:
     ]
 
 
-def _tensors(_name: str, _context: Context) -> list[Spec]:
-    shapes = ([names.WIDTH, names.WIDTH], [names.WIDTH], [names.BATCH, names.LENGTH, names.WIDTH])
-    return [specs.tensor(shape) for shape in shapes]
+def _tensors(name: str, _context: Context) -> list[Spec]:
+    """Return a vector, which goes with everything that has as many features, and a matrix."""
+    shapes = ([names.WIDTH], [names.WIDTH, names.WIDTH], [names.BATCH, names.LENGTH, names.WIDTH])
+    order = (1, 0, 2) if names.is_matrix(name) else (0, 1, 2)
+    return [specs.tensor(shapes[place]) for place in order]
 
 
 def _arrays(name: str, context: Context) -> list[Spec]:

@@ -114,6 +114,9 @@ _KINDS = _compiled(
     )
 )
 
+_MATRICES = re.compile(
+    "matri|weight|embed|adj|graph|edge|basis|kernel|anchor|codebook|centroid|cov|lookup|^[a-z]$"
+)
 _FETCHES = re.compile("pretrain|checkpoint|ckpt|weights_path|(^|_)weights$|download|load_from|resume")
 
 
@@ -139,6 +142,11 @@ def is_width(name: str) -> bool:
 def is_size(name: str) -> bool:
     """Whether the name surely speaks of a number of something."""
     return kind_of(name) == "int" and integer(name) != UNKNOWN
+
+
+def is_matrix(name: str) -> bool:
+    """Whether a tensor of that name has rows and columns."""
+    return _MATRICES.search(name.lower()) is not None
 
 
 def floating(name: str) -> float:

@@ -32,6 +32,7 @@ from .case import Case
 from .kinds import of_kind
 from .repair_values import (
     any_lengths,
+    as_fractions,
     is_named,
     legal_attribute,
     legal_length,
@@ -271,6 +272,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _not_taken,
     _too_large,
     _tensor_arguments,
+    as_fractions,
     repair_lengths.unpacked,
     _not_nested,
     repair_lengths.related,

@@ -111,15 +111,22 @@ def classes_with(attribute: str, plan: Plan, argument: str | None = None) -> Ite
     Those come first that also define the others which the class reads off the argument; then the nearest.
     """
     needed = plan.attributes_of(argument) if argument is not None else set()
-    fitting = (cls for cls in _module_classes(plan) if defines(cls, attribute))
+    fitting = (cls for cls in _module_classes(plan) if _works(cls, attribute, plan))
     return iter(sorted(fitting, key=lambda cls: sum(not defines(cls, name) for name in needed)))
+
+
+def _works(cls: type, attribute: str, plan: Plan) -> bool:
+    """Whether instances have the attribute, and it is no method that leaves its work to subclasses."""
+    method = getattr(cls, attribute, None)
+    node = plan.context.sources.function(method) if inspect.isfunction(method) else None
+    return defines(cls, attribute) and (node is None or not source.is_stub(node))
 
 
 def _complete_modules(argument: str, plan: Plan) -> Iterator[Spec]:
     """Yield modules of the package that have all that the class reads off an argument."""
     needed = plan.attributes_of(argument)
     if names.kind_of(argument) != "namespace" and needed:
-        found = (cls for cls in _module_classes(plan) if all(defines(cls, name) for name in needed))
+        found = (cls for cls in _module_classes(plan) if all(_works(cls, name, plan) for name in needed))
         yield from map(plan.context.instance, itertools.islice(found, _CLASSES))
 
 

@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from . import mismatch, names, shapes, specs
-from .repair_sides import LARGEST_SIZE, LARGEST_VOLUME, nearer, other_sides, sides_of_model, too_small
+from .repair_sides import (
+    LARGEST_SIZE,
+    LARGEST_VOLUME,
+    nearer,
+    other_sides,
+    room_for_kernel,
+    sides_of_model,
+    too_small,
+)
 
 if TYPE_CHECKING:
     from .case import Case
@@ -197,6 +205,7 @@ def _wrong_lengths(case: Case) -> Iterator[State]:
 
 STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _wrong_rank,
+    room_for_kernel,
     sides_of_model,
     _wrong_size,
     _wrong_volume,

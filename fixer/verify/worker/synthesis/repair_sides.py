@@ -28,12 +28,13 @@ def sides_of_model(case: Case) -> Iterator[State]:
     if not _DEPENDS_ON_SIDES.search(case.message):
         return
     yield from _exact(case)
+    yield from _in_one_direction(case)
     kept = [*case.probe.numbers, *getattr(case.probe.owner, "__dict__", {}).values()]
     sizes = list(dict.fromkeys(item for item in kept if type(item) is int and item >= _LEAST_SIDE))[
         :_MOST_SIZES
     ]
     places = sorted(itertools.product(range(len(sizes)), repeat=2), key=lambda pair: (max(pair), -pair[0]))
-    pairs = [(sizes[high], sizes[wide]) for high, wide in places[:_MOST_PAIRS]]
+    pairs = sorted(((sizes[high], sizes[wide]) for high, wide in places[:_MOST_PAIRS]), key=math.prod)
     for path, spec in case.suspects:
         leading = spec["shape"][:-2]
         if len(spec["shape"]) >= 3 and specs.is_floating(spec):
@@ -54,6 +55,21 @@ def _exact(case: Case) -> Iterator[State]:
             is_whole = abs(side - round(side)) < _ROUNDING and round(side) != sides[0]
             if is_whole and 0 < math.prod(changed) <= LARGEST_VOLUME:
                 yield specs.replaced(case.state, path, {**spec, "shape": changed})
+
+
+def _in_one_direction(case: Case) -> Iterator[State]:
+    """As many features as are wanted by one side alone, or by a side of one: signals have a single one."""
+    volume = mismatch.wanted_volume(case.message)
+    pairs = [volume] if volume else list(mismatch.sizes(case.failure, case.probe.context.sources))[:1]
+    for seen, wanted in pairs:
+        ratio = wanted / max(seen, 1)
+        yield from nearer(case, ratio)
+        for path, spec in case.suspects:
+            leading, sides = spec["shape"][:2], spec["shape"][2:]
+            whole = round(math.prod(sides) * ratio)
+            if len(sides) == 2 and 1 not in sides and 0 < whole <= LARGEST_SIZE:
+                for changed in ([whole, 1], [1, whole]):
+                    yield specs.replaced(case.state, path, {**spec, "shape": [*leading, *changed]})
 
 
 _DEPENDS_ON_SIDES = re.compile(
@@ -95,6 +111,10 @@ def nearer(case: Case, ratio: float) -> Iterator[State]:
             size = round(shape[axis] * ratio)
             if 0 < size <= LARGEST_SIZE and math.prod(shape) / shape[axis] * size <= LARGEST_VOLUME:
                 yield specs.resized(case.state, path, axis, size)
+        for axis in range(len(shape) - 1, 1, -1) if ratio != 1 else ():
+            size = shape[axis] + (1 if ratio > 1 else -1)  # a kernel may leave little more than nothing of it
+            if size > 0:
+                yield specs.resized(case.state, path, axis, size)
 
 
 _SMALL = (
@@ -109,7 +129,6 @@ def too_small(case: Case) -> Iterator[State]:
         return
     if re.search(r"value|empty|element", case.message):
         yield from larger_batch(case)
-    yield from _room_for_kernel(case)
     for path, spec in case.suspects:
         rank = len(spec["shape"])
         for size in (16, 64, 256, 1024) if rank == 3 else ():
@@ -129,7 +148,7 @@ def larger_batch(case: Case) -> Iterator[State]:
     yield changed
 
 
-def _room_for_kernel(case: Case) -> Iterator[State]:
+def room_for_kernel(case: Case) -> Iterator[State]:
     """Grow those sides alone that a kernel does not fit into, then each side alone: axes may be swapped."""
     sides = mismatch.sides_and_kernel(case.message)
     growth = [max(-(-kernel // max(side, 1)), 1) for side, kernel in sides]

@@ -13,7 +13,7 @@ from . import mismatch, source, specs
 if TYPE_CHECKING:
     from .probing import Failure, Frame
     from .repair_arguments import Plan
-    from .specs import State
+    from .specs import Spec, State
 
 _LONGEST = 32
 _MOST_COMPARED = 30
@@ -126,6 +126,28 @@ def legal_attribute(failure: Failure, state: State, _plan: Plan) -> Iterator[Sta
                 for path, spec in (leaf for key in state for leaf in specs.leaves(state[key], (key,))):
                     if spec == specs.literal(match[2]):
                         yield specs.replaced(state, path, specs.literal(name))
+
+
+_INTEGERS = re.compile(
+    r"of floating point|scalar type Float|not implemented for '(Long|Int)'|type (Long|long int)\b|found Long"
+)
+
+
+def as_fractions(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A tensor was made of integers where it has to be trained: the same numbers, as fractions."""
+    for name in suspected(failure, state, plan) if _INTEGERS.search(failure.message) else ():
+        spec = state.get(name) or specs.spec_of(plan.defaults[name])
+        changed = None if spec is None else _as_fractions(spec)
+        if spec is not None and changed is not None and specs.text_of(changed) != specs.text_of(spec):
+            yield {**state, name: changed}
+
+
+def _as_fractions(spec: Spec) -> Spec:
+    if spec["kind"] == "literal" and type(spec["value"]) is int:
+        return specs.literal(float(spec["value"]))
+    if spec["kind"] in ("list", "tuple"):
+        return {**spec, "items": [_as_fractions(item) for item in spec["items"]]}
+    return spec
 
 
 def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

@@ -18,6 +18,7 @@ _INTEGERS = ("int64", "int32", "bool", "uint8")
 
 _AXIS = 4
 _COLOURS = 3
+_LARGEST_SIDE = 512
 
 
 def plain(rank: int, channels: int = names.WIDTH) -> list[int]:
@@ -78,9 +79,20 @@ def expected(layer: Any, place: int = 0) -> Spec | None:
     if name == "BatchNorm1d" and channels:
         return specs.tensor([names.BATCH, channels])
     if spatial:
-        return signal(channels or names.WIDTH, spatial)
+        return _with_room(signal(channels or names.WIDTH, spatial), layer)
     features = _count(layer, "in_features")
     return specs.tensor(plain(2, features)) if features else None
+
+
+def _with_room(spec: Spec, layer: nn.Module) -> Spec:
+    """Return the spec with larger sides where a kernel does not fit into the usual ones."""
+    kernel, dilation = getattr(layer, "kernel_size", ()), getattr(layer, "dilation", ())
+    sides = spec["shape"][2:]
+    if not isinstance(kernel, tuple) or not isinstance(dilation, tuple) or len(kernel) != len(sides):
+        return spec
+    needed = [size * step for size, step in zip(kernel, dilation)]
+    larger = [max(side, 2 * size if size > side else 0) for side, size in zip(sides, needed)]
+    return {**spec, "shape": [*spec["shape"][:2], *larger]} if max(larger) <= _LARGEST_SIDE else spec
 
 
 def _count(layer: nn.Module, attribute: str) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .specs import Spec, State
 
-_FOR_THE_END = 0.1
+_FOR_THE_END = 0.04
 """The part of the budget in which what has begun ends, and what was found is built and called."""
 _BEFORE_OWNERS = 0.65
 _SECONDS_BEFORE_OWNERS = 1.5

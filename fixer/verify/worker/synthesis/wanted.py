@@ -32,7 +32,7 @@ _SAID = (
     (("module",), r"has no attribute '(log_prob|sample)'"),
     (("namespace", "module", "list"), r"'\w+' object has no attribute"),
     (("namespace",), r"argument after \*\* must be a mapping"),
-    (("tensor", "int"), r"between instances of 'Tensor' and"),
+    (("tensor", "int"), r"between instances of '(Tensor|list|tuple)' and"),
     (
         ("int", "float", "list"),
         r"interpreted as an integer|must be (an? )?int|invalid combination of arguments",
