@@ -48,33 +48,19 @@ class LongKernel(nn.Module):
 
 
 class OneSignal(nn.Module):
-    """Rows of one column: what would fit a square is far too large for the last layer."""
-
-    def __init__(self, samples=3000):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 8, (50, 1), stride=(25, 1))
-        self.pool = nn.MaxPool2d((8, 1))
-        self.fc = nn.Linear(8 * (((samples - 50) // 25 + 1) // 8), 2)
-
-    def forward(self, x):
-        return self.fc(self.pool(self.conv(x)).flatten(1))
-
-
-class NothingToSpare(nn.Module):
-    """The first kernel is as high as the input."""
+    """Rows of one column, seen twice: no more columns give as many features."""
 
     def __init__(self):
         super().__init__()
-        self.time = nn.Conv2d(1, 4, (1, 25))
-        self.space = nn.Conv2d(4, 4, (62, 1))
-        self.pool = nn.AvgPool2d((1, 75), (1, 15))
-        self.fc = nn.Linear(4 * 7, 3)
+        self.fine = nn.Sequential(nn.Conv2d(1, 16, (50, 1), stride=(6, 1)), nn.MaxPool2d((32, 1)))
+        self.coarse = nn.Sequential(nn.Conv2d(1, 16, (400, 1), stride=(50, 1)), nn.MaxPool2d((8, 1)))
+        self.fc = nn.Linear(16 * (13 + 6), 2)
 
     def forward(self, x):
-        return self.fc(self.pool(self.space(self.time(x))).flatten(1))
+        return self.fc(torch.cat([self.fine(x).flatten(1), self.coarse(x).flatten(1)], 1))
 
 
-@pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel, OneSignal, NothingToSpare])
+@pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel, OneSignal])
 def test_sides_are_found(cls):
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
     module = build(cls, found)
