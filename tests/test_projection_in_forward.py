@@ -1105,7 +1105,16 @@ def test_an_optimizer_for_each_model_of_a_loop() -> None:
     assert "    opt.register_step_post_hook(m.project_parameters)\n    opts.append(opt)\n" in train
 
 
-@pytest.mark.parametrize("line", ["net.body.apply(init)", "net.body.load_state_dict(state)"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "net.body.apply(init)",
+        "net.body.load_state_dict(state)",
+        "net.body = torch.nn.Linear(2, 2)",
+        "net.body.weight = torch.nn.Parameter(init)",
+        "torch.nn.utils.vector_to_parameters(init, net.parameters())",
+    ],
+)
 def test_call_after_an_initialisation_of_a_part(line: str) -> None:
     net = module("self.body = nn.Linear(n, n)", "self.body.weight.data.clamp_(0, 1)\nreturn self.body(x)")
     train = (

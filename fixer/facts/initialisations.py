@@ -26,8 +26,8 @@ class Initialisation:
     model: Model
     rebinds: bool
     """Whether the model's name is bound to what the statement computes."""
-    loads: bool = False
-    """Whether it loads a state: the hooks of every module that is loaded have run then."""
+    part: bool = False
+    """Whether only a model that it is a part of may be out of range then."""
 
 
 def initialisations(project: Project) -> list[Initialisation]:
@@ -57,7 +57,7 @@ def _of_file(project: Project, file: File) -> Iterator[Initialisation]:
             model = Model.of(one.model, flow, one.parameter.attr)
         else:
             continue
-        yield Initialisation(file, scope, one.statement, model, rebinds=False, loads=one.loads)
+        yield Initialisation(file, scope, one.statement, model, rebinds=False, part=one.part)
 
 
 def _resets(name: str) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fixer.facts.file import File, Function
+from fixer.facts.file import File, Function, dotted, self_name
 from fixer.facts.project import Project
 from fixer.facts.updates import is_in_place
 
@@ -26,8 +26,9 @@ class Overwriting:
     """``net.fc`` of ``net.fc.weight.data.zero_()``."""
     parameter: ast.Attribute | None
     """``net.fc.weight``, if it is one; None where all parameters of the model may be meant."""
-    loads: bool = False
-    """Whether it loads a state, after which the hooks of all modules that are loaded have run."""
+    part: bool = False
+    """Whether the model itself is in range then, as one that is new or loads a state by its own hook, so that
+    only one around it may not be."""
 
 
 def overwritings(project: Project, file: File) -> Iterator[Overwriting]:
@@ -45,28 +46,40 @@ def overwritings(project: Project, file: File) -> Iterator[Overwriting]:
 
 
 def _written(project: Project, file: File, node: ast.AST) -> Iterator[ast.expr]:
-    """The expressions that a node writes into in place."""
+    """The expressions that a node writes into."""
     if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute) and is_in_place(node.func.attr):
-            if node.func.attr not in _NO_VALUES:
-                symbol = project.resolve(file, node.func)
-                called = symbol.name if symbol is not None and symbol.path is None else ""
-                if called.startswith("torch.nn.init."):
-                    yield from node.args[:1]
-                elif not called.startswith("torch."):
-                    yield node.func.value
-        elif isinstance(node.func, ast.Attribute) and node.func.attr == "load_state_dict":
-            yield node.func
-        elif isinstance(node.func, ast.Name) and is_in_place(node.func.id):  # from torch.nn.init import ..
-            symbol = project.resolve(file, node.func)
-            if symbol is not None and symbol.path is None and symbol.name.startswith("torch.nn.init."):
-                yield from node.args[:1]
-    elif isinstance(node, (ast.Assign, ast.AugAssign)):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            whole = isinstance(target, ast.Attribute) and target.attr == "data"
-            if whole or isinstance(target, ast.Subscript) or isinstance(node, ast.AugAssign):
+        yield from _written_by_call(project, file, node)
+    elif isinstance(node, ast.AugAssign):
+        yield node.target
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            attribute = isinstance(target, ast.Attribute) and target
+            if isinstance(target, ast.Subscript) or (
+                attribute and (attribute.attr == "data" or _replaces(file, attribute, node.value))
+            ):
                 yield target
+
+
+def _written_by_call(project: Project, file: File, call: ast.Call) -> Iterator[ast.expr]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else dotted(call.func) or ""
+    if name == "load_state_dict":
+        yield call.func
+    elif name == "vector_to_parameters":
+        yield from (over.func for over in call.args[1:2] if isinstance(over, ast.Call))
+    elif is_in_place(name) and name not in _NO_VALUES:
+        symbol = project.resolve(file, call.func)
+        called = symbol.name if symbol is not None and symbol.path is None else ""
+        if called.startswith("torch.nn.init."):
+            yield from call.args[:1]
+        elif isinstance(call.func, ast.Attribute) and not called.startswith("torch."):
+            yield call.func.value
+
+
+def _replaces(file: File, target: ast.Attribute, value: ast.expr) -> bool:
+    """Whether an assignment may put a new parameter or layer into a model that is there already."""
+    called = (dotted(value.func) or "").rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    own = self_name(scope) if (scope := file.function(target)) is not None else None
+    return called[:1].isupper() and not (isinstance(target.value, ast.Name) and target.value.id == own)
 
 
 def _placed(file: File, node: ast.AST, written: ast.expr) -> Overwriting | None:
@@ -84,6 +97,8 @@ def _placed(file: File, node: ast.AST, written: ast.expr) -> Overwriting | None:
             root = _path(model)[1] or ""
     if looped is not None:
         return looped
+    if isinstance(written, ast.Attribute) and written.attr in _LISTINGS:
+        return Overwriting(file.statement(node), written.value, None)
     while names and names[-1] in ("data", "load_state_dict"):
         names.pop()
     if not names:
@@ -95,8 +110,8 @@ def _placed(file: File, node: ast.AST, written: ast.expr) -> Overwriting | None:
         statement, (ast.Expr, ast.Assign, ast.AugAssign)
     ):
         return None
-    if loads:
-        return Overwriting(statement, target, None, loads=True)
+    if loads or (isinstance(statement, ast.Assign) and written in statement.targets and written is target):
+        return Overwriting(statement, target, None, part=True)
     return Overwriting(statement, target.value, target)
 
 

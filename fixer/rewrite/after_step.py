@@ -62,7 +62,7 @@ class AfterStep:
             if not family.isdisjoint(found.file.ancestors(found.statement)):
                 continue  # the constructors of the class and of its subclasses end with a call
             owner = owning(self.project, found.model, self.cls, self.paths)
-            if found.loads and owner is found.model:
+            if found.part and owner is found.model:
                 continue
             if self._holds(owner, found.file) is not Answer.YES:
                 continue
