@@ -109,6 +109,23 @@ def test_a_default_value_that_the_run_does_without(tmp_path: Path) -> None:
     assert wrong.verdict is Verdict.REFUTED, wrong.reason
 
 
+def test_what_others_write_in_range_stays_there(tmp_path: Path) -> None:
+    owner = "\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    owner += "        self.gate = Gate(4)\n        nn.init.constant_(self.gate.scale, 0.5)\n\n"
+    owner += "    def forward(self, x):\n        return self.gate(x)\n"
+    each = "        if isinstance(module, Gate):\n            optimizer"
+    register = REGISTER.replace("    optimizer.", f"    for module in gate.modules():\n{each}.").replace(
+        "(gate.", "(module."
+    )
+    before = train_file(BUILD)
+    case = Case(tmp_path, net=(ORIGINAL + owner, FIXED + owner), train=(before, before + register))
+    net = (case.path("net.py"), "Net")
+    wiring = case.wiring("train.py", BUILD, "gate", model_class=net, function="train")
+    projection = case.projection("net.py", "Gate", CLAMP)
+    found = case.verify(preserves(case.subject("net.py", "Gate"), projection=projection, wiring=(wiring,)))
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
 def test_an_optimizer_that_is_gone(tmp_path: Path) -> None:
     case = Case(tmp_path, net=(ORIGINAL, FIXED), train=(train_file(BUILD), train_file("    pass\n")))
     gate = (case.path("net.py"), "Gate")

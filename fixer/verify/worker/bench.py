@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,11 +67,11 @@ class Bench:
                 self.call(module, 0)  # only now its parameters have shapes
         return module if self.dtype is None else converted(module, self.dtype)
 
-    def build_disturbed(self) -> nn.Module:
+    def build_disturbed(self, cls: type[nn.Module] | None = None) -> nn.Module:
         """Construct the model with noise on every parameter, as it is registered and as it is initialised.
 
         Initial values are often inside a constraint already; this way a missing projection at the end of
-        `__init__` shows.
+        `__init__` shows. What is initialised once the constructor of `cls` has ended is left as it is.
         """
         generator = torch.Generator().manual_seed(self.seed + 5)
 
@@ -79,7 +80,7 @@ class Bench:
                 noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
                 param.data.add_(noise.to(param.device, param.dtype), alpha=_DISTURBANCE)
 
-        with _registering(disturb), _initialising(disturb):
+        with _registering(disturb), _initialising(disturb, cls or self.cls):
             return self.build()
 
     def inputs(self, seed: int, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
@@ -197,8 +198,8 @@ def _registering(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _initialising(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
-    """Change every parameter that `torch.nn.init` gives values inside: layers do that after registering."""
+def _initialising(change: Callable[[nn.Parameter], None], cls: type[nn.Module]) -> Iterator[None]:
+    """Change what `torch.nn.init` gives values while a `cls` is built: layers do that after registering."""
     originals = {
         name: function
         for name, function in vars(nn.init).items()
@@ -209,7 +210,7 @@ def _initialising(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
         @wraps(function)
         def initialise(*args: Any, **kwargs: Any) -> Any:
             returned = function(*args, **kwargs)
-            if isinstance(returned, nn.Parameter):
+            if isinstance(returned, nn.Parameter) and _under_construction(cls):
                 with torch.no_grad():
                     change(returned)
             return returned
@@ -223,6 +224,17 @@ def _initialising(change: Callable[[nn.Parameter], None]) -> Iterator[None]:
     finally:
         for name, function in originals.items():
             setattr(nn.init, name, function)
+
+
+def _under_construction(cls: type[nn.Module]) -> bool:
+    """Whether the code that runs was called by the constructor of a `cls`."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        names = frame.f_code.co_varnames
+        if frame.f_code.co_name == "__init__" and names and isinstance(frame.f_locals.get(names[0]), cls):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _has_values(param: Any) -> bool:

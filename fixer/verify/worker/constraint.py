@@ -87,11 +87,11 @@ class Constrained:
     """The constrained class, and where a model holds it."""
 
     def __init__(self, projection: Message) -> None:
-        self._class = resolve(projection["path"], projection["class_name"])
+        self.cls: type[nn.Module] = resolve(projection["path"], projection["class_name"])
 
     def instances(self, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         """The first few instances in a model, with the name of each."""
-        found = ((name, m) for name, m in module.named_modules() if isinstance(m, self._class))
+        found = ((name, m) for name, m in module.named_modules() if isinstance(m, self.cls))
         yield from itertools.islice(found, _INSTANCES)
 
     def states(self, module: nn.Module) -> list[tuple[str, dict[str, Tensor]]]:

@@ -129,7 +129,7 @@ class ModelRecord:
 
     def _disturbed(self) -> None:
         check = "construction from disturbed parameters"
-        module = self._bench.build_disturbed()
+        module = self._bench.build_disturbed(None if self._constrained is None else self._constrained.cls)
         self._settle("after construction", module)
         self._forward(check, module, "eval", times=1)
 
