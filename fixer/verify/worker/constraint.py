@@ -102,10 +102,10 @@ class Constrained:
 class Updates:
     """What the constrained instances held right after an update, and what once the step was over."""
 
-    def __init__(self, constrained: Constrained, exact: bool) -> None:
+    def __init__(self, constrained: Constrained, exact: bool, brief: bool) -> None:
         self.constrained = constrained
         self.raw = Recorder(exact)
-        self.settled = Recorder(exact)
+        self.settled = Recorder(exact, brief)
         self._room = _UPDATE_BYTES
 
     def note(self, where: str, raw: list[tuple[str, dict[str, Tensor]]], module: nn.Module) -> bool:
@@ -151,15 +151,15 @@ class Updates:
         self.settled.rewind(settled)
 
 
-def held(module: nn.Module, author: Constraint, raw: Sequence[tuple[str, str, Any]], exact: bool) -> Recorder:
+def hold(
+    module: nn.Module, author: Constraint, raw: Sequence[tuple[str, str, Any]], recorder: Recorder
+) -> None:
     """Execute the author's statements on each raw update that `Updates` noted on the other side."""
     updates: dict[str, dict[str, Any]] = {}
     for where, name, value in raw:
         updates.setdefault(where, {})[name] = value
-    recorder = Recorder(exact)
     for where, values in updates.items():
         instance = module.get_submodule(values.pop(""))
         restore(instance, values)
         author.apply(instance)
         recorder.note_all(CONSTRAINT, where, parameters(instance))
-    return recorder

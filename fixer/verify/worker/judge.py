@@ -6,6 +6,7 @@ what stopped the harness; only what was compared and found equal counts.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -107,17 +108,32 @@ def _decided(
     verdicts, reasons = [], []
     for index, target in enumerate(targets):
         try:
-            verdict, reason = prove(Trial(job, run_stage, target, evidence, f"{index}"))
+            verdict, reason = _proved(job, run_stage, target, prove, evidence, f"{index}")
         except CannotBuild as failure:
             stand_in = target._replace(subject=own, stand_in=True)
             if target.subject["class_name"] == own["class_name"]:
                 raise
             note = f"{target.name} could not be built ({failure}); {stand_in.name} stood for it"
             evidence.setdefault("notes", []).append(note)
-            verdict, reason = prove(Trial(job, run_stage, stand_in, evidence, f"{index}-stand-in"))
+            verdict, reason = _proved(job, run_stage, stand_in, prove, evidence, f"{index}-stand-in")
         verdicts.append(verdict)
         reasons.append(reason)
     return ("repaired" if "repaired" in verdicts else "equivalent"), "; ".join(reasons)
+
+
+def _proved(
+    job: Message, run_stage: RunStage, target: Target, prove: Prove, evidence: Message, name: str
+) -> tuple[str, str]:
+    """The verdict on one target, from brief records if they agree; what differs is told from whole ones."""
+    known = copy.deepcopy(evidence)
+    projection = job["contract"]["projection"]
+    if job["contract"]["promise"] != "keeps" and (projection is None or projection["exact"]):
+        try:
+            return prove(Trial(job, run_stage, target, evidence, name, brief=True))
+        except Refuted:
+            evidence.clear()
+            evidence.update(known)
+    return prove(Trial(job, run_stage, target, evidence, f"{name}-whole"))
 
 
 def _plain(value: Any) -> Any:

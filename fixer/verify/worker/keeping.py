@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .compare import compare, group
 from .frames import Message
+from .observe import DIGEST
 from .preserving import require_repeatable, require_runs, require_same_errors, settle
 from .structure import in_words, listed, other_draws, without_harmless
 from .trial import INEXACT, TRAINING
@@ -143,7 +144,7 @@ def _is_number(difference: Message) -> bool:
     """Whether two tensors of one kind hold other numbers, as opposed to a difference of names or shapes."""
     digests = (difference["before"], difference["after"])
     return "max_abs" in difference or (
-        all(isinstance(item, list) and item[:1] == ["digest"] for item in digests)
+        all(isinstance(item, list) and item[:1] == [DIGEST] for item in digests)
         and digests[0][:-1] == digests[1][:-1]
     )
 

@@ -61,7 +61,7 @@ class ModelRecord:
         self.updates: Updates | None = None
         """What the constrained instances held around every update; only the fixed side is asked."""
         if self._constrained is not None and payload["side"] == "after":
-            self.updates = Updates(self._constrained, exact=bench.dtype is None)
+            self.updates = Updates(self._constrained, bench.dtype is None, payload["brief"])
         facts.update(finite=False, trainable=False, reached=[], unreached=[], trajectories=[], rewritten=[])
 
     def phases(self) -> None:

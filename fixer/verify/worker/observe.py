@@ -1,7 +1,7 @@
 """Writing down what a run does, so that two runs can be compared bit for bit.
 
-An entry is ``(check, detail, value)``. Values are tensors, plain data, a `digest` of a tensor that is too
-large to keep, or ``{"works": bool}`` for abilities that a fix may add but not take away.
+An entry is ``(check, detail, value)``. Values are tensors, plain data, a `digest` of a tensor that is not
+kept, or ``{"works": bool}`` for abilities that a fix may add but not take away.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 24 * 2**20
 """Tensors beyond this much in one record are kept as digests or samples."""
+DIGEST = "digest"
+"""What the digest of a tensor starts with."""
 _SAMPLE = 512
 _SMALL = 1024
 _LARGE = 1 << 15
@@ -34,12 +36,16 @@ _NESTING = 200
 
 
 class Recorder:
-    """A list of entries in the order in which they were observed."""
+    """A list of entries in the order in which they were observed.
 
-    def __init__(self, exact: bool = True) -> None:
+    A `brief` one keeps digests instead of tensors: enough to tell whether two records are the same.
+    """
+
+    def __init__(self, exact: bool = True, brief: bool = False) -> None:
         self.entries: list[Entry] = []
         self._room = KEPT_BYTES
         self._exact = exact
+        self._brief = brief
 
     def note(self, check: str, detail: str, value: Any, whole: bool = False) -> None:
         """Add one entry; a tensor is copied, so that later changes do not reach it.
@@ -75,6 +81,8 @@ class Recorder:
         plain = tensor.detach()
         if plain.layout != torch.strided:
             plain = plain.to_dense()
+        if self._brief and not whole:
+            return digest(plain.to("cpu").resolve_conj().resolve_neg().contiguous())
         if plain.device.type == "cpu" and not (plain.is_conj() or plain.is_neg()):
             plain = plain.clone(memory_format=torch.contiguous_format)
         else:
@@ -88,15 +96,14 @@ class Recorder:
 
 
 def digest(tensor: Tensor) -> list[Any]:
-    """A tensor's dtype, shape and a hash of its bytes (a list, so that it loads without any class)."""
+    """The dtype, the shape and a hash of the bytes of a contiguous tensor, as plain data."""
     size = tensor.numel() * tensor.element_size()
-    data = (ctypes.c_char * size).from_address(tensor.data_ptr()) if size else b""
-    return [
-        "digest",
-        str(tensor.dtype),
-        list(tensor.shape),
-        hashlib.blake2b(data, digest_size=16).hexdigest(),
-    ]
+    if size <= _LARGE:
+        data: Any = ctypes.string_at(tensor.data_ptr(), size) if size else b""
+    else:
+        data = (ctypes.c_char * size).from_address(tensor.data_ptr())
+    hashed = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return [DIGEST, str(tensor.dtype), list(tensor.shape), hashed]
 
 
 def without_tensors(value: Any, depth: int = 0) -> Any:
@@ -215,15 +222,18 @@ def buffers(module: nn.Module) -> Named:
 def _held(module: nn.Module, slots: str) -> Named:
     """What torch's own methods give, which take ten times as long for it."""
     found: Named = []
-    waiting = [("", module)]
+    waiting: list[tuple[str, Any, int]] = [("", module, 0)]
     while waiting:
-        prefix, owner = waiting.pop()
-        if prefix.count(".") > _NESTING:
+        prefix, owner, depth = waiting.pop()
+        if depth > _NESTING:
             raise RecursionError("a module contains itself")
         held = vars(owner)
-        found += [(prefix + name, tensor) for name, tensor in held[slots].items() if tensor is not None]
-        inner = [(f"{prefix}{name}.", m) for name, m in held["_modules"].items() if m is not None]
-        waiting += reversed(inner)
+        for name, tensor in held[slots].items():
+            if tensor is not None:
+                found.append((prefix + name, tensor))
+        inner = held["_modules"]
+        if inner:
+            waiting += [(f"{prefix}{n}.", m, depth + 1) for n, m in reversed(inner.items()) if m is not None]
     return found
 
 

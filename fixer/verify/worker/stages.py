@@ -17,7 +17,7 @@ from torch import nn
 from . import hosting, overlay, reached, records, synthesis
 from .bench import Bench
 from .checkpoint import load_checkpoint
-from .constraint import CONSTRAINT, Constrained, author_constraint, held
+from .constraint import CONSTRAINT, Constrained, author_constraint, hold
 from .frames import Message
 from .hints import hints_for, resolve, with_models
 from .models import ModelRecord
@@ -38,14 +38,14 @@ def record(job: Message, payload: Message) -> Message:
     """Run one subject on one side and write down what it does.
 
     The payload names the side, the subject, the recipe (None: find one), the settings that both sides share,
-    the parts to run, the wirings to replay, the lines that are `wanted`, and the file to write. Answers what
-    the judge needs beside it.
+    the parts to run, the wirings to replay, the lines that are `wanted`, the file to write and whether it is
+    a brief one. Answers what the judge needs beside it.
     """
     stand_in_for_missing()
     sys.argv[:] = [payload["subject"]["path"]]
     side = payload["side"]
     _let_constructors_fail(job, payload, side)
-    recorder = Recorder(_is_exact(job, payload))
+    recorder = Recorder(_is_exact(job, payload), payload["brief"])
     facts: Message = {
         "built": None,
         "errors": [],
@@ -93,7 +93,8 @@ def constraint(job: Message, payload: Message) -> Message:
     bench = _bench(job, payload, payload["recipe"])
     raw = records.read(payload["updates"])["raw"]
     author = author_constraint(job["contract"]["projection"])
-    recorder = held(bench.build(), author, raw, bench.dtype is None)
+    recorder = Recorder(bench.dtype is None, payload["brief"])
+    hold(bench.build(), author, raw, recorder)
     if job["contract"]["symptom"] == "gradient":  # else the two sides' outputs have been compared
         constrained = Constrained(job["contract"]["projection"])
         checkpoint = records.read(payload["checkpoint"])["state"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .frames import Message
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Reach = list[Range]
     from .watch import Watch
 
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
 
@@ -168,7 +169,7 @@ def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
 
     def visit(node: ast.AST, names: list[str]) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in _statements_in(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 found.append((".".join([*names, child.name]), child))
             inner = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
@@ -176,6 +177,14 @@ def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
 
     visit(tree, [])
     return found
+
+
+def _statements_in(node: ast.AST) -> Iterator[ast.AST]:
+    """The blocks of a statement, and what has blocks without being a statement: no expression has any."""
+    for field in _BLOCKS:
+        inner = getattr(node, field, None)
+        if isinstance(inner, list):
+            yield from inner
 
 
 def _own_statements(function: Any) -> list[ast.stmt]:
@@ -189,7 +198,7 @@ def _own_statements(function: Any) -> list[ast.stmt]:
                     found.append(node)
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                     continue
-            visit(ast.iter_child_nodes(node))
+            visit(_statements_in(node))
 
     visit(function.body)
     return found

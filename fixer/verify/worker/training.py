@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _RATES = (0.1, 0.01, 0.001)
 _SECONDS = 0.8
 """Processor time for all trajectories of one side; slow models take fewer steps."""
+_STEPS_AS_BUILT = 5
+"""Steps of the optimizer that the code builds; its hooks are on the usual ones too, which go all the way."""
 _DIVERGED = 1e12
 NOISE = ", noise on gradients"
 _NOTICEABLE = 8
@@ -85,7 +87,8 @@ class Training:
                 module = self._bench.build()
                 load_checkpoint(module, checkpoint)
                 module.train()
-                run.run(module, *self._optimizer(module, make, place, run), settings["steps"])
+                steps = settings["steps"] if make is not None else min(settings["steps"], _STEPS_AS_BUILT)
+                run.run(module, *self._optimizer(module, make, place, run), steps)
             return run.facts
 
         found: list[Message] = []

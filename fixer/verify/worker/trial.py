@@ -27,7 +27,14 @@ class Trial:
     """One target of a contract, run on both sides."""
 
     def __init__(
-        self, job: Message, run_stage: RunStage, target: Target, evidence: Message, name: str
+        self,
+        job: Message,
+        run_stage: RunStage,
+        target: Target,
+        evidence: Message,
+        name: str,
+        *,
+        brief: bool = False,
     ) -> None:
         self.contract: Message = job["contract"]
         self.projection: Message | None = job["contract"]["projection"]
@@ -38,6 +45,7 @@ class Trial:
         self._job = job
         self._run_stage = run_stage
         self._name = name
+        self._brief = brief
         self._files = 0
         self._reach: dict[str, dict[str, list[Reach]]] = {}
 
@@ -76,7 +84,8 @@ class Trial:
         subject = target.subject
         if side == "before" and subject["was"] is not None:
             subject = {**subject, "path": subject["was"][0], "class_name": subject["was"][1]}
-        return {"subject": subject, "hosted": target.hosted, "recipe": recipe, "file": file}
+        shared = {"hosted": target.hosted, "recipe": recipe, "file": file, "brief": self._brief}
+        return {"subject": subject, **shared}
 
     def _next_file(self) -> str:
         self._files += 1

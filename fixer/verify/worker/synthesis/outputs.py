@@ -14,26 +14,33 @@ _MAX_DEPTH = 8
 
 def flatten_tensors(output: Any) -> list[tuple[str, torch.Tensor]]:
     """Return every tensor of an output with its path: ``""``, ``"[0]"``, ``"logits"``, ``"loc"``."""
-    if isinstance(output, torch.Tensor):
-        return [("", output)]
-    return list(_walk(output, "", 0, set()))
+    found: list[tuple[str, torch.Tensor]] = []
+    _walk(output, "", 0, (), found)
+    return found
 
 
-def _walk(value: Any, path: str, depth: int, seen: set[int]) -> Iterator[tuple[str, torch.Tensor]]:
+def _walk(
+    value: Any, path: str, depth: int, outer: tuple[int, ...], found: list[tuple[str, torch.Tensor]]
+) -> None:
     if isinstance(value, torch.Tensor):
-        yield path, value
+        found.append((path, value))
         return
-    if depth > _MAX_DEPTH or id(value) in seen or value is None or isinstance(value, (bool, int, float, str)):
+    if (
+        depth > _MAX_DEPTH
+        or id(value) in outer
+        or value is None
+        or isinstance(value, (bool, int, float, str))
+    ):
         return
-    seen = seen | {id(value)}
     for name, item in _entries(value):
-        yield from _walk(
-            item, path + (name if name.startswith("[") or not path else f".{name}"), depth + 1, seen
-        )
+        inner = name if name.startswith("[") or not path else f".{name}"
+        _walk(item, path + inner, depth + 1, (*outer, id(value)), found)
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, PackedSequence) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+    if type(value) in (list, tuple):  # as nearly all are
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, PackedSequence) or (isinstance(value, tuple) and hasattr(value, "_fields")):
         yield from zip(value._fields, value)
     elif isinstance(value, dict):
         yield from ((str(key), item) for key, item in value.items())

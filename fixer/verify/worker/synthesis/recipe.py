@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,10 +37,14 @@ class Arguments:
             f"{name}{sign}{specs.text_of(spec)}" for name, spec in [*self.args, *self.kwargs.items()]
         )
 
+    @cached_property
+    def _in_order(self) -> list[tuple[str, Spec]]:
+        entries: list[tuple[str, Spec]] = [*self.args, *self.kwargs.items()]
+        return sorted(entries, key=lambda entry: specs.text_of(entry[1]).count("parameters()"))
+
     def make(self, maker: specs.Maker) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Make the values; what refers to another argument's parameters comes last."""
-        entries: list[tuple[str, Spec]] = [*self.args, *self.kwargs.items()]
-        for name, spec in sorted(entries, key=lambda entry: specs.text_of(entry[1]).count("parameters()")):
+        for name, spec in self._in_order:
             maker.made[name] = maker.make(spec, (name,))
         return tuple(maker.made[name] for name, _ in self.args), {
             name: maker.made[name] for name in self.kwargs
@@ -67,7 +72,7 @@ class Recipe:
     leaves: bool = True
     """Whether floating inputs require gradients: not where the code changes its inputs in place."""
 
-    @property
+    @cached_property
     def draws_only(self) -> bool:
         """Whether making the inputs runs no code of the target: tensors are drawn, and that is all."""
         given = [*(spec for _, spec in self.inputs.args), *self.inputs.kwargs.values()]
