@@ -8,6 +8,7 @@ code that sets out to deceive the process that it runs in can.
 from __future__ import annotations
 
 import builtins
+import functools
 import random
 from typing import Any, Iterator
 
@@ -35,17 +36,18 @@ class ReplacedError(Exception):
     """The target has replaced what verification works with, so nothing it says can be relied on."""
 
 
-class Intact:
-    """What verification works with, as it was before the target's code ran."""
+@functools.lru_cache(maxsize=1)
+def known() -> dict[str, Any]:
+    """What verification works with, as it is before any of the target's code runs: call it early."""
+    return dict(_relied_on())
 
-    def __init__(self) -> None:
-        self._known = dict(_relied_on())
 
-    def require(self) -> None:
-        """Raise `ReplacedError` if any of it is another object now."""
-        for name, value in _relied_on():
-            if value is not self._known.get(name):
-                raise ReplacedError(f"the code replaces {name}, which verification relies on")
+def require() -> None:
+    """Raise `ReplacedError` if any of it is another object now."""
+    as_it_was = known()
+    for name, value in _relied_on():
+        if value is not as_it_was.get(name):
+            raise ReplacedError(f"the code replaces {name}, which verification relies on")
 
 
 def _relied_on() -> Iterator[tuple[str, Any]]:

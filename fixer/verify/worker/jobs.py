@@ -12,9 +12,8 @@ import traceback
 from contextlib import suppress
 from typing import Any, Callable
 
-from . import guard, overlay, reached
+from . import guard, intact, overlay, reached
 from .frames import Message
-from .intact import Intact
 
 Stage = Callable[[Message, Any], Message]
 RunStage = Callable[..., Message]
@@ -61,7 +60,7 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
     guard.close(job["scratch"], job["device"])
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
-    intact = Intact()
+    intact.known()
     try:
         try:
             value = stage(job, payload)
@@ -80,7 +79,8 @@ def seed_everything(seed: int) -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed)
     torch.default_generator.manual_seed(seed)  # `torch.manual_seed` spends 10 ms on devices that are not used
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if not torch.are_deterministic_algorithms_enabled():  # so it is where a process was forked
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def describe_error(error: BaseException) -> Message:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import struct
@@ -37,6 +38,8 @@ _LOAD, _EQUAL, _AT_LEAST, _HAS_BIT, _MASK, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x5
 _ALLOW = 0x7FFF0000
 _FAIL_WITH = 0x00050000
 _NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENT_OFFSET = 0, 4, 16
+_IS_OWN_PID = (_EQUAL, 0, 1, 0x7FFFFFFF)
+"""Stands for a comparison with the number of the process, which is known last; no process has this one."""
 _X32_NUMBERS = 0x40000000
 _CLONE_THREAD = 0x00010000
 _SOCKET_TYPE, _SOCK_DGRAM = 0xF, 2
@@ -138,7 +141,7 @@ def restrict(scratch: str, devices: Sequence[str] = ()) -> bool:
     if calls is not None:
         # Memory that no limit of addresses counts; the driver of a device may want it.
         more = () if devices else (calls.memfd_create,)
-        _install(libc, _program(calls._replace(missing=calls.missing + more), os.getpid()))
+        _install(libc, _code(calls._replace(missing=calls.missing + more)), os.getpid())
     return confined
 
 
@@ -191,12 +194,30 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def _install(libc: ctypes.CDLL, program: list[_Instruction]) -> None:
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(_FilterProgram(len(program), code)), 0, 0)
+def _install(libc: ctypes.CDLL, code: bytes, own_pid: int) -> None:
+    code = code.replace(_packed(_IS_OWN_PID), _packed((*_IS_OWN_PID[:-1], own_pid)))
+    program = _FilterProgram(len(code) // len(_packed(_IS_OWN_PID)), code)
+    libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
 
 
-def _program(calls: _Calls, own_pid: int) -> list[_Instruction]:
+def _packed(instruction: _Instruction) -> bytes:
+    return struct.pack("=HBBI", *instruction)
+
+
+@functools.lru_cache(maxsize=2)
+def _code(calls: _Calls) -> bytes:
+    """The filter as the kernel takes it, but for the process that installs it."""
+    return b"".join(map(_packed, _program(calls)))
+
+
+def prepare() -> None:
+    """Do what need not be done in every process."""
+    calls = _CALLS.get(platform.machine())
+    if calls is not None:
+        _code(calls._replace(missing=(*calls.missing, calls.memfd_create)))
+
+
+def _program(calls: _Calls) -> list[_Instruction]:
     """A filter without new processes, sockets, signals to others, and what outlives a process.
 
     ``clone3`` hides its flags from a filter, so it is reported missing; libc then uses ``clone``.
@@ -224,7 +245,7 @@ def _program(calls: _Calls, own_pid: int) -> list[_Instruction]:
             allow,
             _failing(0),
         ],
-        **{n: [_argument(0), (_EQUAL, 0, 1, own_pid), allow, refuse] for n in calls.signalling},
+        **{n: [_argument(0), _IS_OWN_PID, allow, refuse] for n in calls.signalling},
         **{number: [refuse] for number in calls.refused},
         **{number: [_failing(errno.ENOSYS)] for number in calls.missing},
         **{number: [_failing(0)] for number in calls.idle},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import site
@@ -26,6 +27,7 @@ class _Reached:
 _reached = _Reached()
 
 
+@functools.lru_cache(maxsize=1)
 def environment() -> list[str]:
     """The folders of this interpreter's own libraries."""
     paths = sysconfig.get_paths()

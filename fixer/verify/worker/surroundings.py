@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import functools
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -108,9 +109,15 @@ class _Finder:
         """There is nothing to execute."""
 
 
+@functools.lru_cache(maxsize=1)
+def has_tensorboard() -> bool:
+    """Whether the library is installed that torch's own writer needs."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
 def stand_in_for_missing() -> None:
     """Let imports of libraries that only show or log succeed where they are not installed."""
-    if _TENSORBOARD not in sys.modules and importlib.util.find_spec("tensorboard") is None:
+    if _TENSORBOARD not in sys.modules and not has_tensorboard():
         sys.modules[_TENSORBOARD] = _Shown(_TENSORBOARD)
     sys.meta_path.append(_Finder())
 

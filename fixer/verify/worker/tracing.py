@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .frames import Message
 from .observe import first_line
+from .synthesis.source import blocks
 from .untraced import waiting
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Reach = list[Range]
     from .watch import Watch
 
-_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
 
@@ -169,7 +169,7 @@ def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
 
     def visit(node: ast.AST, names: list[str]) -> None:
-        for child in _statements_in(node):
+        for child in blocks(node):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 found.append((".".join([*names, child.name]), child))
             inner = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
@@ -177,14 +177,6 @@ def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
 
     visit(tree, [])
     return found
-
-
-def _statements_in(node: ast.AST) -> Iterator[ast.AST]:
-    """The blocks of a statement, and what has blocks without being a statement: no expression has any."""
-    for field in _BLOCKS:
-        inner = getattr(node, field, None)
-        if isinstance(inner, list):
-            yield from inner
 
 
 def _own_statements(function: Any) -> list[ast.stmt]:
@@ -198,7 +190,7 @@ def _own_statements(function: Any) -> list[ast.stmt]:
                     found.append(node)
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                     continue
-            visit(_statements_in(node))
+            visit(blocks(node))
 
     visit(function.body)
     return found

@@ -11,7 +11,7 @@ import io
 import torch
 from torch import Tensor, nn
 
-from . import oracles, overlay, synthesis
+from . import intact, kernel, oracles, overlay, surroundings, synthesis
 from .observe import Recorder, note_structure, projected_loss
 
 
@@ -32,6 +32,10 @@ class _Sample(nn.Module):
 def warm_up() -> None:
     """Compile expressions, import modules and fill caches."""
     overlay.prepare()
+    kernel.prepare()
+    intact.known()
+    surroundings.has_tensorboard()
+    torch.use_deterministic_algorithms(True, warn_only=True)
     recipe = synthesis.synthesize(_Sample, {}, 1.0)
     sample = synthesis.build(_Sample, synthesis.Recipe.from_json(recipe.to_json()))
     args, kwargs = synthesis.make_inputs(recipe, 0)

@@ -22,6 +22,9 @@ class Use(NamedTuple):
     parents: tuple[ast.AST, ...]
 
 
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+
+
 @functools.lru_cache(maxsize=256)
 def parse(text: str) -> ast.Module | None:
     """Parse a file's text, or return None if it is not Python of this interpreter."""
@@ -31,12 +34,20 @@ def parse(text: str) -> ast.Module | None:
         return None
 
 
+def blocks(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements in the blocks of a node, handlers and cases included; no expression has any."""
+    for name in _BLOCKS:
+        inner = getattr(node, name, None)
+        if isinstance(inner, list):
+            yield from inner
+
+
 @functools.lru_cache(maxsize=256)
 def _definitions(tree: ast.Module) -> dict[str, list[ast.AST]]:
     found: dict[str, list[ast.AST]] = {}
 
     def visit(owner: ast.AST, prefix: str) -> None:
-        for child in ast.iter_child_nodes(owner):
+        for child in blocks(owner):
             if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 found.setdefault(prefix + child.name, []).append(child)
                 local = "" if isinstance(child, ast.ClassDef) else "<locals>."
