@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--label", help="keep the result under this name and write the page")
     options = parser.parse_args(arguments)
     if options.seeds:
-        seeds = mutation_golden.under_seeds(options.seeds, options.place)
+        seeds = mutation_golden.under_seeds(options.seeds, options.place, options.journal)
         print("\n".join(f"{other} under {times} seeds" for other, times in seeds["others"].items()))
         count = sum(seeds["others"].values())
         print(f"{seeds['cases']} cases under {seeds['seeds']} seeds, {count} other verdicts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -82,24 +83,40 @@ def explained() -> dict[str, Any]:
     return tomllib.loads(EXPLAINED.read_text("utf-8")) if EXPLAINED.exists() else {}
 
 
-def under_seeds(count: int, place: str) -> dict[str, Any]:
-    """Judge every golden case under many seeds, and count the verdicts that are not the expected ones."""
-    flips: Counter[str] = Counter()
+def under_seeds(count: int, place: str, kept: Path | None) -> dict[str, Any]:
+    """Judge every golden case under many seeds, and count the verdicts that are not the expected ones.
+
+    With a file to keep the cases that are done in, a run goes on where another was stopped.
+    """
+    lines = kept.read_text("utf-8").splitlines() if kept is not None and kept.exists() else []
+    known = {case: others for case, seeds, others in map(json.loads, lines) if seeds == count}
     chosen = [
         case
         for case in golden.cases()
         if place in case.name and any(finding["verdict"] != "none" for finding in case.findings)
     ]
     for case in track(chosen, console=Console(stderr=True), transient=True):
-        for seed in range(1, count + 1):
-            with tempfile.TemporaryDirectory() as folder, _seeded(seed):
-                golden.write(case.before, Path(folder))
-                found = golden.run(case, Path(folder)).findings
-            for expected, got in zip_longest(case.findings, found, fillvalue={}):
-                if expected.get("verdict") != got.get("verdict"):
-                    line = expected.get("line", got.get("line"))
-                    flips[f"{case.name}:{line}: {got.get('verdict')}, not {expected.get('verdict')}"] += 1
-    return {"cases": len(chosen), "seeds": count, "others": dict(sorted(flips.items()))}
+        if case.name not in known:
+            known[case.name] = _flips(case, count)
+            if kept is not None:
+                with kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([case.name, count, known[case.name]]) + "\n")
+    others = {told: times for case in chosen for told, times in known[case.name].items()}
+    return {"cases": len(chosen), "seeds": count, "others": dict(sorted(others.items()))}
+
+
+def _flips(case: golden.Case, count: int) -> dict[str, int]:
+    """The verdicts of a case other than the expected ones, and under how many seeds."""
+    flips: Counter[str] = Counter()
+    for seed in range(1, count + 1):
+        with tempfile.TemporaryDirectory() as folder, _seeded(seed):
+            golden.write(case.before, Path(folder))
+            found = golden.run(case, Path(folder)).findings
+        for expected, got in zip_longest(case.findings, found, fillvalue={}):
+            if expected.get("verdict") != got.get("verdict"):
+                line = expected.get("line", got.get("line"))
+                flips[f"{case.name}:{line}: {got.get('verdict')}, not {expected.get('verdict')}"] += 1
+    return dict(flips)
 
 
 def _seeded(seed: int) -> AbstractContextManager[object]:

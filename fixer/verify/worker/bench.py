@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from . import synthesis
-from .observe import projected_loss, reseed, without_tensors
+from .observe import drawn, projected_loss, reseed, without_tensors
 from .reference import Reference
 from .untraced import Untraced
 
@@ -55,6 +55,8 @@ class Bench:
     dtype: torch.dtype | None = None
     device: str = "cpu"
     reference: Reference | None = None
+    drawn: str | None = None
+    """What the last construction has drawn, where the model was called since for the shapes it waited for."""
 
     def build(self, seed: int = 0) -> nn.Module:
         """Construct the model."""
@@ -63,7 +65,9 @@ class Bench:
             module: nn.Module = synthesis.build(self.cls, self.recipe)
             if self.device != "cpu":
                 module = module.to(self.device)
+            self.drawn = None
             if any(map(nn.parameter.is_lazy, module.parameters())):
+                self.drawn = drawn()
                 self.call(module, 0)  # only now its parameters have shapes
         return module if self.dtype is None else converted(module, self.dtype)
 

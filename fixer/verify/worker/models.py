@@ -105,7 +105,7 @@ class ModelRecord:
 
     def _construction(self) -> None:
         module = self._bench.build()
-        self._recorder.note("construction", "random numbers drawn", drawn())
+        self._recorder.note("construction", "random numbers drawn", self._bench.drawn or drawn())
         self._recorder.note("construction", "settings of torch", settings())
         note_structure(self._recorder, "construction", module)
         if self._job["contract"]["promise"] != "keeps":  # a person may add an argument that has one
