@@ -241,3 +241,107 @@ class Endless(nn.Module):
 def test_a_call_that_does_not_end_is_given_less_time_from_then_on():
     found = synthesize(Endless, {}, 4.5)
     assert call(build(Endless, found), *make_inputs(found, 3)).requires_grad
+
+
+class Encoder(nn.Module):
+    def __init__(self, dimension: int = 24):
+        super().__init__()
+        self.fc = nn.Linear(10, dimension)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Decoder(nn.Module):
+    def __init__(self, dimension: int = 24):
+        super().__init__()
+        self.fc = nn.Linear(dimension, 10)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Middle(nn.Module):
+    def __init__(self, dimension: int = 40):
+        super().__init__()
+        self.fc = nn.Linear(dimension, dimension)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Coder(nn.Module):
+    """Its parts have to agree, and by default one of them does not."""
+
+    def __init__(self, encoder: Encoder, middle: Middle, decoder: Decoder):
+        super().__init__()
+        self.encoder, self.middle, self.decoder = encoder, middle, decoder
+
+    def forward(self, x):
+        return self.decoder(self.middle(self.encoder(x)))
+
+
+def test_of_parts_that_do_not_fit_the_one_that_is_alone_is_changed():
+    found = synthesize(Coder, {}, BUDGET)
+    assert found.describe().startswith(
+        "Coder(encoder=Encoder(), middle=Middle(dimension=24), decoder=Decoder());"
+    )
+
+
+class Neighbours(nn.Module):
+    """Its offsets say which of the neighbours belong to whom: others than it is given make no sense."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x, offsets, neighbours):
+        assert int(offsets[-1]) == len(neighbours) == 11
+        assert bool((offsets[1:] > offsets[:-1]).all())
+        assert set(offsets.diff().tolist()) == {3, 4}
+        return torch.segment_reduce(x[neighbours] * self.scale, "sum", offsets=offsets)
+
+
+class Graph(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.neighbours = Neighbours()
+
+    def forward(self, x):
+        return self.neighbours(x, torch.tensor([0, 3, 7, 11]), torch.arange(11) % len(x))
+
+
+def test_integers_that_go_together_are_kept_as_a_larger_model_gives_them():
+    found = synthesize(Neighbours, {}, BUDGET)
+    assert found.owner is not None
+    assert call(build(Neighbours, found), *make_inputs(found, 3)).requires_grad
+
+
+def test_features_and_length_change_places():
+    class Pooled(nn.Module):
+        calls = 0
+
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Parameter(torch.ones(6, 32))
+
+        def forward(self, x):
+            type(self).calls += 1
+            assert x.dim() == 3
+            return (x * self.table.t()).sum(2)
+
+    assert synthesize(Pooled, {}, BUDGET).inputs.text(by_name=False) == "x: float32[2, 32, 6]"
+
+
+def test_a_matrix_is_made_to_be_factorised():
+    class Factor(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, covariance):
+            assert covariance.dim() == 3
+            return torch.linalg.cholesky(covariance) * self.scale
+
+    found = synthesize(Factor, {}, BUDGET)
+    assert call(build(Factor, found), *make_inputs(found, 3)).requires_grad

@@ -79,7 +79,7 @@ class InputSearch:
         fresh: Callable[[], Any],
         draft: Recipe,
         deadline: float,
-        known: State | None = None,
+        known: list[State] | None = None,
         latest: float | None = None,
         failures: set[Any] | None = None,
         before: list[State] | None = None,
@@ -93,7 +93,7 @@ class InputSearch:
         """
         self._failures = failures
         self._latest = deadline if latest is None else latest
-        self._known = known
+        self._known = known or []
         self._before = before or []
         self._probe = probe
         probe.numbers = _numbers(probe.owner, draft.construct)
@@ -175,8 +175,7 @@ class InputSearch:
 
     def _trusted(self) -> Iterator[State]:
         """Yield the best guesses, then the inputs that others call the class with."""
-        if self._known is not None:
-            yield self._known
+        yield from self._known
         best = {name: found[0] for name, found in self._required().items()}
         yield best
         yield from self._before

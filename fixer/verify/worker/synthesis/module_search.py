@@ -15,6 +15,7 @@ from . import (
     probing,
     recipe,
     repair_arguments,
+    repair_objects,
     setting_up,
     signatures,
     specs,
@@ -112,7 +113,8 @@ class ModuleSearch:
                 abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources, module)
                 if found.failure.is_hopeless:
                     break
-                self._search.reject(state, found.failure)
+                urgent = repair_objects.sizes_inside(found.failure, state, self._plan)
+                self._search.reject(state, found.failure, urgent)
             if clock.now() > self._deadline - self._kept:
                 break
         for unfinished in self._begun:

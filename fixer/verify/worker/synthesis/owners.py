@@ -28,6 +28,8 @@ class Seen(NamedTuple):
 
     path: str
     inputs: State
+    exact: State
+    """The same with every integer as it was."""
 
 
 def candidates(cls: type, context: Context) -> list[type]:
@@ -114,6 +116,9 @@ def seen_inside(cls: type, owner: type, found: Recipe, deadline: float) -> Itera
     probing.attempt(run, deadline, "")
     for path, (held, args, kwargs) in seen.items():
         names = [parameter.name for parameter in inputs.forward_parameters(held)]
-        described = {name: specs.spec_of(value) for name, value in [*zip(names, args), *kwargs.items()]}
-        if len(args) <= len(names) and None not in described.values():
-            yield Seen(path, {name: spec for name, spec in described.items() if spec is not None})
+        given = [*zip(names, args), *kwargs.items()]
+        described = {name: (specs.spec_of(value), specs.spec_of(value, exact=True)) for name, value in given}
+        if len(args) <= len(names) and all(drawn is not None for drawn, _ in described.values()):
+            drawn = {name: spec for name, (spec, _) in described.items() if spec is not None}
+            exact = {name: spec for name, (_, spec) in described.items() if spec is not None}
+            yield Seen(path, drawn, exact)

@@ -269,6 +269,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_objects.missing_entry,
     repair_objects.called_object,
     repair_fields.unset_fields,
+    repair_objects.sizes_inside,
     _not_taken,
     _too_large,
     _tensor_arguments,

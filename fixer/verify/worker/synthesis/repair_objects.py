@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import mismatch, names, source, specs, wanted
+from . import mismatch, names, signatures, source, specs, wanted
 from .arguments import unique
 from .kinds import defines, modules_with, of_kind
 from .uses import KIND_OF_METHOD, asked_by_methods, asked_of_result, used_in
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GUESSES = 4
 _ENTRIES = 3
+_SIZES = 4
 _OTHER_VALUES = 12
 _USUAL_KINDS = ("int", "list", "float", "bool", "tensor", "namespace")
 _CLASSES = 3
@@ -202,6 +203,33 @@ def called_object(failure: Failure, state: State, _plan: Plan) -> Iterator[State
         for path, spec in specs.namespaces(state[name], (name,)):
             if spec["kind"] == "namespace":
                 yield specs.replaced(state, path, specs.helper("PassThrough", **spec["items"]))
+
+
+def sizes_inside(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Two objects among the arguments do not fit together: whoever is alone gives in."""
+    known = {name: _sizes_of(spec) for name, spec in state.items() if spec["kind"] == "new"}
+    pairs = list(dict.fromkeys(mismatch.sizes(failure, plan.context.sources)))[:_SIZES] if known else []
+    changes = [change for seen, other in pairs for change in ((seen, other), (other, seen))]
+
+    def held(change: tuple[int, int]) -> int:
+        return sum(change[0] in sizes.values() for sizes in known.values())
+
+    for seen, other in sorted(dict.fromkeys(changes), key=held):
+        for name, sizes in known.items():
+            spec = state[name]
+            for field in (field for field, size in sizes.items() if size == seen != other > 0):
+                yield {**state, name: {**spec, "kwargs": {**spec["kwargs"], field: specs.literal(other)}}}
+
+
+def _sizes_of(spec: Spec) -> dict[str, int]:
+    """Return the integers that an object is made with by name, its class's defaults included."""
+    cls = specs.find_named(spec["class"]["module"], spec["class"]["value"], {})
+    parameters = signatures.constructor_parameters(cls)[len(spec["args"]) :]
+    values = {
+        item.name: spec["kwargs"][item.name].get("value") if item.name in spec["kwargs"] else item.default
+        for item in parameters
+    }
+    return {name: value for name, value in values.items() if type(value) is int}
 
 
 def argument_not_made(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

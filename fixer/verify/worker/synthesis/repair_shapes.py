@@ -108,6 +108,7 @@ def _wrong_size(case: Case) -> Iterator[State]:
         if len(matching) > 1:
             yield changed
     pairs = list(dict.fromkeys(mismatch.sizes(case.failure, case.probe.context.sources)))[:8]
+    yield from _swapped(case, pairs)
     for seen, wanted in pairs:
         for path, spec in case.suspects:
             axes = [
@@ -127,6 +128,17 @@ def _wrong_size(case: Case) -> Iterator[State]:
         yield from _all_resized(case, wanted / max(seen, 1))
         yield from other_sides(case, wanted / max(seen, 1))
         yield from nearer(case, wanted / max(seen, 1))
+
+
+def _swapped(case: Case, pairs: list[tuple[int, int]]) -> Iterator[State]:
+    """Both sizes are there, on each other's axes: features stand before the length, or behind it."""
+    for seen, wanted in pairs:
+        for path, spec in case.suspects:
+            shape = spec["shape"]
+            if seen != wanted and shape[1:].count(seen) == 1 and shape[1:].count(wanted) == 1:
+                other = {seen: wanted, wanted: seen}
+                changed = [shape[0], *(other.get(size, size) for size in shape[1:])]
+                yield specs.replaced(case.state, path, {**spec, "shape": changed})
 
 
 def _all_resized(case: Case, ratio: float) -> Iterator[State]:

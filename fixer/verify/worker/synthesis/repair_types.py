@@ -91,4 +91,23 @@ def _out_of_domain(case: Case) -> Iterator[State]:
     yield everything
 
 
-STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (_not_a_tensor, _wrong_dtype, _out_of_domain)
+def _not_definite(case: Case) -> Iterator[State]:
+    """Matrices that are factorised: symmetric, and far from being singular."""
+    if not re.search(r"positive[- ]definite|cholesky", case.message, re.IGNORECASE):
+        return
+    everything = case.state
+    for path, spec in case.suspects:
+        if len(spec["shape"]) > 1 and spec["dtype"] in specs.FLOATING + specs.COMPLEX:
+            square = [*spec["shape"][:-2], spec["shape"][-1], spec["shape"][-1]]
+            definite = {**spec, "shape": square, "definite": True}
+            everything = specs.replaced(everything, path, definite)
+            yield specs.replaced(case.state, path, definite)
+    yield everything
+
+
+STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
+    _not_a_tensor,
+    _wrong_dtype,
+    _not_definite,
+    _out_of_domain,
+)

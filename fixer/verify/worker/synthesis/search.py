@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import clock
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 _REPAIRS_IN_A_ROW = 12
 _ATTEMPTS_IF_HOPELESS = 10
 _MOST_TRUSTED = 100
+_UNMOVED = 4
+_IF_UNMOVED = 3
+"""After how many failures with the very same numbers each further one counts for several."""
+_BATCH = re.compile(r"\(\d+x(?=\d+ and )")
 _SHRINKING = 5
 """How many repairs of what was too large come before everything else."""
 _MADE_FIRST = 2
@@ -83,6 +89,7 @@ class Search:
         """
         self.patience = patience
         self._known: set[Any] = set() if known is None else known
+        self._told: Counter[Any] = Counter()
         self._made_first = _MADE_FIRST
         self.last: Failure | None = None
         self.furthest: State | None = None
@@ -124,7 +131,7 @@ class Search:
                 self._seen.discard(key)
                 self._push(_Node((), -_MOST_TRUSTED, iter([state])))
                 continue
-            stale = stale + 1 if failure.signature in self._known else 0
+            stale = stale + self._weight(failure) if failure.signature in self._known else 0
             self._known.add(failure.signature)
             if failure.is_hopeless:
                 self._left = min(self._left, _ATTEMPTS_IF_HOPELESS)
@@ -140,6 +147,12 @@ class Search:
             if self.patience is not None and stale >= self.patience:
                 return
 
+    def _weight(self, failure: Failure) -> int:
+        """Return for how many attempts one counts: for several if nothing that was tried changes a number."""
+        told = (failure.signature, _BATCH.sub("(#x", failure.message))
+        self._told[told] += 1
+        return _IF_UNMOVED if self._told[told] > _UNMOVED else 1
+
     def _note(self, failure: Failure, state: State) -> None:
         """Keep the failure that came furthest, of equals the latest; time running out says nothing."""
         last = self.last
@@ -153,8 +166,12 @@ class Search:
         ):
             self.last, self.furthest = failure, state
 
-    def reject(self, state: State, failure: Failure) -> None:
-        """Say that arguments which worked failed later; repairing that comes first from now on."""
+    def reject(self, state: State, failure: Failure, urgent: Iterator[State]) -> None:
+        """Say that arguments which worked failed later; repairing that comes first from now on.
+
+        What is `urgent` comes even before what is trusted.
+        """
+        self._push(_Node((), -2 * _MOST_TRUSTED, urgent))
         self._push(_Node((10**9, *failure.progress), 0, iter(self._repair(failure, state))))
 
     def _push(self, node: _Node) -> None:

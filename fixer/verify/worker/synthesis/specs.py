@@ -7,6 +7,7 @@ values in another, for another version of the same class.
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,7 @@ HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 OPEN = ("PassThrough", "Several", "Record")
 """The helpers that can be given attributes."""
 _BATCHES = 3
+_MOST_VALUES = 4096
 
 
 def literal(value: Any) -> Spec:
@@ -265,19 +267,22 @@ def is_none(spec: Spec) -> bool:
     return bool(spec["kind"] == "literal" and spec["value"] is None)
 
 
-def spec_of(value: Any) -> Spec | None:
-    """Describe a value that exists, or None if it cannot be described (tensors: by shape, type and range)."""
+def spec_of(value: Any, exact: bool = False) -> Spec | None:
+    """Describe a value that exists, or None if it cannot be described (tensors: by shape, type and range).
+
+    `exact` keeps what stands in small tensors of integers: offsets and neighbours go with each other.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return literal(value)
     if isinstance(value, torch.Tensor):
-        return _spec_of_tensor(value)
+        return _exactly(value) if exact else _spec_of_tensor(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         kind = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
-        items = [spec_of(item) for item in value]
+        items = [spec_of(item, exact) for item in value]
         return None if None in items else sequence(kind, [item for item in items if item is not None])
     if isinstance(value, dict) or type(value).__name__ in ("SimpleNamespace", "Namespace"):
         entries = value if isinstance(value, dict) else vars(value)
-        described = {key: spec_of(item) for key, item in entries.items()}
+        described = {key: spec_of(item, exact) for key, item in entries.items()}
         if all(isinstance(key, str) and item is not None for key, item in described.items()):
             return namespace({key: item for key, item in described.items() if item is not None})
         return None
@@ -293,6 +298,14 @@ def _spec_of_tensor(value: torch.Tensor) -> Spec:
     return tensor(list(value.shape), dtype, int(value.min()), int(value.max()) + 1)
 
 
+def _exactly(value: torch.Tensor) -> Spec:
+    spec = _spec_of_tensor(value)
+    floats = value.is_floating_point() or value.is_complex()
+    if floats or value.is_sparse or not 0 < value.numel() <= _MOST_VALUES:
+        return spec
+    return {**spec, "values": [int(item) for item in value.flatten().tolist()]}
+
+
 def find_named(module: str, name: str, fallback: dict[str, Any]) -> Any:
     """Look a dotted name up in a module, or in `fallback` (the globals of a class) if there is none."""
     try:
@@ -305,6 +318,10 @@ def find_named(module: str, name: str, fallback: dict[str, Any]) -> Any:
     for part in rest:
         found = getattr(found, part)
     return found
+
+
+def _drawn_as(dtype: torch.dtype) -> torch.dtype:
+    return torch.complex64 if dtype.is_complex else torch.float32
 
 
 class Maker:
@@ -380,9 +397,14 @@ class Maker:
 
     def _draw(self, spec: Spec, dtype: torch.dtype) -> torch.Tensor:
         shape, low, high = spec["shape"], spec.get("low"), spec.get("high")
+        if len(spec.get("values", ())) == math.prod(shape) and "values" in spec:
+            return torch.tensor(spec["values"]).reshape(shape).to(dtype)
+        if spec.get("definite") and shape[-2:-1] == shape[-1:]:
+            factor = torch.randn(shape, generator=self.generator, dtype=_drawn_as(dtype))
+            whole: torch.Tensor = factor @ factor.mH / shape[-1] + torch.eye(shape[-1])
+            return whole.to(dtype)
         if low is None or high is None:
-            kind = torch.complex64 if dtype.is_complex else torch.float32
-            normal: torch.Tensor = torch.randn(shape, generator=self.generator, dtype=kind)
+            normal: torch.Tensor = torch.randn(shape, generator=self.generator, dtype=_drawn_as(dtype))
             return normal.to(dtype)
         if dtype.is_floating_point or dtype.is_complex:
             uniform: torch.Tensor = torch.rand(shape, generator=self.generator) * (high - low) + low

@@ -123,14 +123,14 @@ def _out_of(cls: type, owner: type, whole: Recipe, context: Context, deadline: f
         place = _place(whole, owner, seen.path)
         origin = f"a part of {owner.__qualname__}"
         draft = Recipe(cls.__qualname__, None, Arguments(), origin=origin, owner=place)
-        found = _inputs_of_part(cls, draft, seen.inputs, context, deadline)
+        found = _inputs_of_part(cls, draft, [seen.inputs, seen.exact], context, deadline)
         if found is not None:
             return found
     return None
 
 
 def _inputs_of_part(
-    cls: type, draft: Recipe, known: State, context: Context, deadline: float
+    cls: type, draft: Recipe, known: list[State], context: Context, deadline: float
 ) -> Recipe | None:
     def fresh() -> Any:
         made = probing.attempt(lambda: recipe.build(cls, draft), deadline, "")
