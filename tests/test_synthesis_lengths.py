@@ -331,6 +331,7 @@ def test_features_and_length_change_places():
             return (x * self.table.t()).sum(2)
 
     assert synthesize(Pooled, {}, BUDGET).inputs.text(by_name=False) == "x: float32[2, 32, 6]"
+    assert Pooled.calls <= 5
 
 
 def test_a_matrix_is_made_to_be_factorised():
