@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .observe import Named
 
 LOSS_SEED = 20_011
-_DISTURBANCE = 2.0
+DISTURBANCES = (2.0, 20.0, 200.0)
+"""How large the noise is that parameters start with; more only where less leaves them in range."""
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Bench:
                 self.call(module, 0)  # only now its parameters have shapes
         return module if self.dtype is None else converted(module, self.dtype)
 
-    def build_disturbed(self, cls: type[nn.Module] | None = None) -> nn.Module:
+    def build_disturbed(self, cls: type[nn.Module] | None = None, size: float = DISTURBANCES[0]) -> nn.Module:
         """Construct the model with noise on every parameter, as it is registered and as it is initialised.
 
         Initial values are often inside a constraint already; this way a missing projection at the end of
@@ -82,7 +83,7 @@ class Bench:
         def disturb(param: nn.Parameter) -> None:
             if _has_values(param):
                 noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
-                param.data.add_(noise.to(param.device, param.dtype), alpha=_DISTURBANCE)
+                param.data.add_(noise.to(param.device, param.dtype), alpha=size)
 
         with _registering(disturb), _initialising(disturb, cls or self.cls):
             return self.build()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from . import records
-from .bench import Bench, Run, gradients
+from .bench import DISTURBANCES, Bench, Run, gradients
 from .checkpoint import Binding, find_binding, inside, load_checkpoint, redrawn
 from .constraint import CONSTRAINT, Constrained, Updates, author_constraint
 from .frames import Message
@@ -29,6 +29,7 @@ from .observe import (
     parameters,
     settings,
     small,
+    state,
 )
 from .oracles import directional
 from .training import Training
@@ -129,9 +130,26 @@ class ModelRecord:
 
     def _disturbed(self) -> None:
         check = "construction from disturbed parameters"
-        module = self._bench.build_disturbed(None if self._constrained is None else self._constrained.cls)
+        assert self._constrained is not None
+        if "disturbance" not in self._settings:
+            self._settings["disturbance"] = self._disturbance(self._constrained)
+        module = self._bench.build_disturbed(self._constrained.cls, self._settings["disturbance"])
         self._settle("after construction", module)
         self._forward(check, module, "eval", times=1)
+
+    def _disturbance(self, constrained: Constrained) -> float:
+        """How much noise it takes that the original's parameters start out of range."""
+        assert self._projection is not None
+        with suppress(Exception):  # what a constraint needs may only be there once the model is called
+            author = author_constraint(self._projection)
+            for size in DISTURBANCES:
+                module = self._bench.build_disturbed(constrained.cls, size)
+                raw = state(module)
+                for _, instance in constrained.instances(module):
+                    author.apply(instance)
+                if any(not torch.equal(parameter, raw[name]) for name, parameter in parameters(module)):
+                    return size
+        return DISTURBANCES[0]
 
     def _settle(self, what: str, module: nn.Module) -> None:
         """Note what a fresh model holds; the outputs do not tell, where the original starts out of range."""

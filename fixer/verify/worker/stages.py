@@ -98,7 +98,7 @@ def constraint(job: Message, payload: Message) -> Message:
     if job["contract"]["symptom"] == "gradient":  # else the two sides' outputs have been compared
         constrained = Constrained(job["contract"]["projection"])
         checkpoint = records.read(payload["checkpoint"])["state"]
-        disturbed = bench.build_disturbed(constrained.cls)
+        disturbed = bench.build_disturbed(constrained.cls, payload["disturbance"])
         fresh = {"after construction": disturbed, "after loading": bench.build()}
         load_checkpoint(fresh["after loading"], checkpoint)
         for what in payload["rewritten"]:  # however it got there

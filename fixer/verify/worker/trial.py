@@ -176,6 +176,7 @@ class Trial:
             **self._payload(before, file, "before"),
             "updates": after.facts["updates"],
             "checkpoint": settings["checkpoint"],
+            "disturbance": settings.get("disturbance"),
             "rewritten": after.facts["rewritten"],
         }
         failure = "the original statements cannot be run on their own"
