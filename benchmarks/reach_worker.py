@@ -120,10 +120,10 @@ def try_classes(job: Message, payload: Message) -> Message:
         for path, name in payload["classes"]:
             _load(path, finder)
             result = _nothing(path, name)
-            started = time.perf_counter()
+            started = time.process_time()
             for key, value in _steps(job, path, name):
                 result[key] = value
-            result["seconds"] = time.perf_counter() - started
+            result["seconds"] = time.process_time() - started  # of work: a busy machine changes nothing
             done.write(json.dumps(result) + "\n")
             done.flush()
     return {}
