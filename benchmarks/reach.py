@@ -171,10 +171,10 @@ def page(kept: dict[str, Any]) -> str:
         "have something to run; gradients: of those whose forward ran and which have parameters. The",
         "packages of each look were chosen before anybody looked into them, and those of the looks before it",
         "were what the search was then improved on. Not counted: classes without a forward (or with an",
-        "empty one) and without a `__call__` of their own, whose methods only raise or which read what only",
-        "subclasses have. From the third look on each package has the dependencies it declares (`environments.json`",
-        "holds their versions), and no others; before, all had the same hand-picked libraries. Seconds are of",
-        "processor time from the third look on, of wall time before.",
+        "empty one) and without a `__call__` of their own, whose methods only raise or which read what",
+        "only subclasses have. From the third look on each package has the dependencies it declares",
+        "(`environments.json` holds their versions), and no others; before, all had the same hand-picked",
+        "libraries. Seconds are of processor time from the third look on, of wall time before.",
     ]
     for label, run in kept.items():
         lines += ["", f"## {label}", "", f"torch {run['torch']}, one core.", ""]
