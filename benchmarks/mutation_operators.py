@@ -154,8 +154,10 @@ class _Finder:
     def _of_call(self, node: ast.Call) -> Iterator[tuple[str, int, int, str]]:
         start, end = self._span(node)
         if self._is_a_value(node):
-            yield "call detached", start, end, f"({self._text(node)}).detach()"
-            yield "call negated", start, end, f"(-({self._text(node)}))"
+            if not self._is_untracked(node):
+                yield "call detached", start, end, f"({self._text(node)}).detach()"
+            if not self._text(node.func).endswith("zeros"):  # minus zero is equal to zero
+                yield "call negated", start, end, f"(-({self._text(node)}))"
         if len(node.args) >= 2:
             first, second = node.args[:2]
             low, high = self._span(first)[0], self._span(second)[1]
@@ -177,6 +179,16 @@ class _Finder:
             return False
         name = self._text(node.func)
         return name not in ("super", "isinstance", "range", "enumerate", "len") and "Parameter" not in name
+
+    def _is_untracked(self, node: ast.AST) -> bool:
+        """Whether autograd takes no notice of a value anyway: under `no_grad`, or written through `.data`."""
+        while node in self._parents:
+            node = self._parents[node]
+            if isinstance(node, ast.Call) and ".data." in self._text(node.func):
+                return True
+            if isinstance(node, ast.FunctionDef):
+                return any("no_grad" in self._text(decorator) for decorator in node.decorator_list)
+        return False
 
     def _between(
         self, name: str, left: ast.AST, right: ast.AST, operator: ast.AST
