@@ -237,6 +237,33 @@ def test_what_only_subclasses_have_makes_a_class_abstract():
         synthesize(ForgetsGain, {}, 0.5)
 
 
+class Reversible(nn.Module):
+    """Refuses what it does not support, and finds fault with all that nobody would guess."""
+
+    def invert(self, x):
+        raise NotImplementedError("there is no way back")
+
+    def forward(self, x, mode=None):
+        if mode is None:
+            raise ValueError("mode must be one of 'back', 'forth'")
+        return self.invert(x)
+
+
+class Refuses(nn.Module):
+    def check(self, x):
+        raise ValueError("nothing will do")
+
+    def forward(self, x):
+        self.check(x)
+        return x
+
+
+@pytest.mark.parametrize("cls", [Reversible, Refuses])
+def test_what_refuses_an_option_or_an_input_is_not_abstract(cls):
+    with pytest.raises(HarnessError, match=f"^could not call {cls.__name__}"):
+        synthesize(cls, {}, 0.5)
+
+
 def test_what_a_subclass_has_to_define_makes_a_class_abstract():
     with pytest.raises(HarnessError, match=r"^Base is abstract: outputs only raises$"):
         synthesize(Base, {}, BUDGET)

@@ -37,13 +37,18 @@ def refuse_declared(cls: type, sources: Sources) -> None:
         raise AbstractError(f"{cls.__qualname__} is abstract: the body of its forward is empty")
 
 
-def refuse_unfinished(cls: type, failure: Failure, sources: Sources, module: Any = None) -> None:
-    """Raise if a failure shows that subclasses have to define something; `module` is what was called."""
+def refuse_unfinished(
+    cls: type, failure: Failure, sources: Sources, module: Any = None, plain: bool = True
+) -> None:
+    """Raise if a failure shows that subclasses have to define something; `module` is what was called.
+
+    `plain`: with nothing but what has to be given. An option may lead to what the class does not support.
+    """
     name, error = cls.__qualname__, failure.error
     if f'Module [{cls.__name__}] is missing the required "forward"' in failure.message:
         raise AbstractError(f"{name} is abstract: it has no forward") from error
     stub = _stub(cls, failure, sources, module)
-    if stub is not None:
+    if stub is not None and (plain or any(stub in vars(sub) for sub in _subclasses(cls))):
         raise AbstractError(f"{name} is abstract: {stub} only raises") from error
     match = re.fullmatch(rf".*'{cls.__name__}' object has no attribute '(\w+)'.*", failure.text, re.DOTALL)
     if match and isinstance(error, AttributeError) and not _mentions(cls, match[1], sources):
@@ -61,6 +66,9 @@ def _stub(cls: type, failure: Failure, sources: Sources, module: Any) -> str | N
     function = sources.enclosing(frame.filename, frame.line) if frame is not None else None
     if frame is None or function is None or not source.is_stub(function):
         return None
+    is_entry = function.name in ("forward", "__call__")
+    if not is_entry and not isinstance(failure.error, NotImplementedError):
+        return None  # it refuses something
     if module is not None and frame.scope.get("self") is module:
         return function.name
     member = inspect.getattr_static(cls, frame.function, None)

@@ -117,6 +117,12 @@ class InputSearch:
         """The inputs that came furthest, of those that failed."""
         return None if self._found is None else self._found.furthest
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether what came furthest had nothing but what has to be given."""
+        needed = {item.name for item in self._probe.parameters if signatures.is_required(item)}
+        return (self.furthest or {}).keys() <= needed
+
     def run(self, harness: dict[str, Any]) -> Outcome:
         """Try what the user says, what the module offers, then guesses and their repairs."""
         configured = user.configured_inputs(harness, self._probe.parameters)

@@ -110,7 +110,9 @@ class ModuleSearch:
             best = self._best
             self._best = Outcome(None, best.weaker or found.weaker, best.failure or found.failure)
             if found.failure is not None:
-                abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources, module)
+                plain = self._begun[-1].is_plain
+                sources = self._plan.context.sources
+                abstract.refuse_unfinished(self._cls, found.failure, sources, module, plain)
                 if found.failure.is_hopeless:
                     break
                 urgent = repair_objects.sizes_inside(found.failure, state, self._plan)
@@ -179,7 +181,9 @@ class ModuleSearch:
             self._give_up_if_large(found.failure.error, state)
         if len(maker.made) < len(state):
             return Attempt(None, found.failure._replace(is_in_argument=True))
-        abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources)
+        needed = {item.name for item in self._plan.parameters if signatures.is_required(item)}
+        plain = state.keys() <= needed
+        abstract.refuse_unfinished(self._cls, found.failure, self._plan.context.sources, plain=plain)
         return found
 
     def _give_up_if_large(self, error: TooLargeError, state: State) -> None:
