@@ -194,6 +194,32 @@ def test_a_wrong_registration_is_refuted(tmp_path: Path, registration: str) -> N
     assert found.verdict is Verdict.REFUTED, found.reason
 
 
+WRONG_IN_PASSING = {
+    "of the other model": "optimizer.register_step_post_hook(critic.project_parameters)",
+    "called at once": "optimizer.register_step_post_hook(gate.project_parameters())",
+    "of a copy": "optimizer.register_step_post_hook(__import__('copy').deepcopy(gate).project_parameters)",
+    "taken off": "optimizer.register_step_post_hook(gate.project_parameters).remove()",
+    "on a condition": "if lr > 1:\n        optimizer.register_step_post_hook(gate.project_parameters)",
+    "of a function": "optimizer.register_step_post_hook(lambda *_: gate.project_parameters)",
+    "model replaced": "gate = __import__('copy').deepcopy(gate)\n"
+    "    optimizer.register_step_post_hook(gate.project_parameters)",
+    "optimizer replaced": "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    "    optimizer = torch.optim.Adam(gate.parameters(), lr=lr)",
+    "lost in a copy": "optimizer.register_step_post_hook(gate.project_parameters)\n"
+    "    optimizer = __import__('pickle').loads(__import__('pickle').dumps(optimizer))",
+    "as gradients arrive": "for p in gate.parameters():\n"
+    "        p.register_post_accumulate_grad_hook(gate.project_parameters)",
+    "closed over later": "optimizer.register_step_post_hook(lambda *_: gate.project_parameters())\n"
+    "    gate = Gate(3)",
+}
+
+
+@pytest.mark.parametrize("registration", WRONG_IN_PASSING.values(), ids=WRONG_IN_PASSING)
+def test_a_registration_that_looks_right_is_refuted(tmp_path: Path, registration: str) -> None:
+    found = moved(tmp_path, registration=f"    {registration}\n")
+    assert found.verdict is Verdict.REFUTED, found.reason
+
+
 def test_without_any_wiring_nothing_calls_the_projection(tmp_path: Path) -> None:
     case = Case(tmp_path, net=(ORIGINAL, FIXED))
     projection = case.projection("net.py", "Gate", CLAMP)
@@ -313,8 +339,22 @@ def test_called_after_the_step(tmp_path: Path) -> None:
     assert found.verdict is Verdict.EQUIVALENT, found.reason
 
 
-def test_called_before_the_step(tmp_path: Path) -> None:
-    after = "        gate.project_parameters()\n" + STEP
+WRONG_STEPS = {
+    "before": ("gate.project_parameters()", "optimizer.step()"),
+    "another model": ("optimizer.step()", "critic.project_parameters()"),
+    "a copy": ("optimizer.step()", "__import__('copy').deepcopy(gate).project_parameters()"),
+    "not called": ("optimizer.step()", "gate.project_parameters"),
+    "in eval mode": ("optimizer.step()", "gate.training or gate.project_parameters()"),
+    "a step more": ("optimizer.step()", "gate.project_parameters()", "optimizer.step()"),
+    "two steps": ("optimizer.step()", "optimizer.step()", "gate.project_parameters()"),
+    "gradients dropped": ("optimizer.step()", "gate.project_parameters()", "gate.scale.grad = None"),
+    "gradients dropped before": ("gate.lin.zero_grad()", "optimizer.step()", "gate.project_parameters()"),
+}
+
+
+@pytest.mark.parametrize("statements", WRONG_STEPS.values(), ids=WRONG_STEPS)
+def test_a_wrong_step(tmp_path: Path, statements: tuple[str, ...]) -> None:
+    after = "".join(f"        {statement}\n" for statement in statements)
     found = verify_wired(tmp_path, STEP, after, extra=STEP_LOOP, kind="step", function="train")
     assert found.verdict is Verdict.REFUTED, found.reason
 
