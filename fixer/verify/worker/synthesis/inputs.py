@@ -359,10 +359,22 @@ def _unpacked(attribute: ast.Attribute, outer: list[ast.AST]) -> int:
         )
     elif attribute.attr != "shape":
         return 0
+    if isinstance(holder, ast.Starred):
+        return _unpacked_among_others(outer)
     if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], ast.Tuple):
         items = holder.targets[0].elts
         return 0 if any(isinstance(item, ast.Starred) for item in items) else len(items)
     return 0
+
+
+def _unpacked_among_others(outer: list[ast.AST]) -> int:
+    """Return how many of the targets of ``b, n, _, heads = *x.shape, self.heads`` are sizes."""
+    values, statement = (*outer[1:3], None, None)[:2]
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if not isinstance(values, ast.Tuple) or not isinstance(target, ast.Tuple):
+        return 0
+    starred = [item for item in (*values.elts, *target.elts) if isinstance(item, ast.Starred)]
+    return len(target.elts) - len(values.elts) + 1 if len(starred) == 1 else 0
 
 
 def _indexed(attribute: ast.Attribute, outer: list[ast.AST]) -> int:

@@ -227,6 +227,19 @@ def missing_key(failure: Failure) -> str | None:
     return key if isinstance(key, str) else None
 
 
+def demanded_keys(failure: Failure, sources: Sources) -> list[str]:
+    """Return the entries that a guard asks for: ``assert "depth" in kwargs``."""
+    found: list[str] = []
+    frame = next(iter(reversed(failure.own_frames)), None)
+    guard = sources.guard(frame.filename, frame.line) if frame is not None else None
+    for test in ast.walk(guard) if guard is not None else ():
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.In, ast.NotIn)):
+            key, holder = source.constant(test.left), source.dotted(test.comparators[0])
+            if isinstance(key, str) and holder is not None and not isinstance(failure.error, KeyError):
+                found.append(key)
+    return found
+
+
 def ranks(message: str) -> list[int]:
     """Return the ranks that a message asks for."""
     spelled = template(message)

@@ -206,12 +206,15 @@ def _not_nested(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """What a list holds was indexed, iterated or taken apart itself: it is a list of lists."""
     if not _OF_A_LIST.search(failure.message):
         return
-    for name in suspected(failure, state, plan)[:3]:
-        spec = state.get(name) or specs.spec_of(plan.defaults[name])
-        if spec is not None and spec["kind"] in ("list", "tuple"):
-            for length in (2, 3):
-                items = [specs.sequence("list", [item] * length) for item in spec["items"]]
-                yield {**state, name: {**spec, "items": items}}
+    likely = suspected(failure, state, plan)[:3]
+    given = {name: state.get(name) or specs.spec_of(plan.defaults[name]) for name in likely}
+    read = repair_fields.attributes_read(failure, plan)
+    for name, outer in ((name, outer) for name, outer in given.items() if outer is not None):
+        for path, spec in specs.holders(outer, (name,)):
+            if spec["kind"] in ("list", "tuple") and (len(path) == 1 or path[-1] in read):
+                for length in (2, 3):
+                    items = [specs.sequence("list", [item] * length) for item in spec["items"]]
+                    yield specs.replaced({name: outer, **state}, path, {**spec, "items": items})
 
 
 def _types_told(message: str) -> set[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import names, signatures, specs
+from . import names, repair_objects, signatures, specs
 from .kinds import of_kind
 
 if TYPE_CHECKING:
@@ -21,29 +22,28 @@ def unset_fields(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Something was None: set the fields that the failing line reads, then all that are unset."""
     if "None" not in failure.message:
         return
-    read = _attributes_read(failure, plan)
-    for path, spec in _objects(state):
-        unset = _unset(spec)
+    read = attributes_read(failure, plan)
+    objects = [(path, spec, _unset(spec)) for path, spec in _objects(state)]
+    for path, spec, unset in objects:
         for field in (item for item in unset if item in read):
-            for guess in _guesses(field, plan)[:_GUESSES]:
+            for guess in itertools.islice(_asked(field, failure, plan), _GUESSES):
                 yield _with_fields(state, path, spec, {field: guess})
+    for path, spec, unset in objects:
         if unset:
             yield _with_fields(state, path, spec, {field: _guesses(field, plan)[0] for field in unset})
 
 
-def _attributes_read(failure: Failure, plan: Plan) -> set[str]:
+def attributes_read(failure: Failure, plan: Plan) -> set[str]:
+    """Return the attributes that the failing lines read."""
     frames = [plan.context.sources.statement(frame.filename, frame.line) for frame in failure.own_frames]
     nodes = (node for statement in frames if statement is not None for node in ast.walk(statement))
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def _objects(state: State) -> Iterator[tuple[Path, Spec]]:
-    """Yield the objects among the arguments and in their lists, with their paths."""
+    """Yield the objects among the arguments and in what those hold, with their paths."""
     for name, spec in state.items():
-        items = spec["items"] if spec["kind"] in ("list", "tuple") else []
-        yield from (((name, str(place)), item) for place, item in enumerate(items) if item["kind"] == "new")
-        if spec["kind"] == "new":
-            yield (name,), spec
+        yield from (item for item in specs.holders(spec, (name,)) if item[1]["kind"] == "new")
 
 
 def _unset(spec: Spec) -> list[str]:
@@ -52,6 +52,13 @@ def _unset(spec: Spec) -> list[str]:
     cls = specs.find_named(named["module"], named["value"], {})
     parameters = signatures.parameters_of(cls)[len(spec["args"]) :]
     return [item.name for item in parameters if item.default is None and item.name not in spec["kwargs"]]
+
+
+def _asked(field: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
+    """Yield what the failing lines ask of a field, then what its name says."""
+    if any(True for _ in repair_objects.entry_uses(field, failure, plan)):
+        yield from itertools.islice(repair_objects.entry_guesses(field, failure, plan), 1)
+    yield from _guesses(field, plan)
 
 
 def _guesses(field: str, plan: Plan) -> list[Spec]:

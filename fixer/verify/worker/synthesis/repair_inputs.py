@@ -92,6 +92,7 @@ def _missing_entry(case: Case) -> Iterator[State]:
     """A batch or a configuration lacks an entry, a stand-in an attribute: add what the name stands for."""
     key = mismatch.missing_key(case.failure)
     if key is None:
+        yield from _demanded_entries(case)
         return
     guesses = _entry(key, case)
     if case.probe.takes_any_name and key not in case.state:
@@ -104,6 +105,15 @@ def _missing_entry(case: Case) -> Iterator[State]:
                 yield from _as_tensor(case, name)
             if key not in spec["items"]:
                 yield from (specs.replaced(case.state, (*path, key), guess) for guess in guesses)
+
+
+def _demanded_entries(case: Case) -> Iterator[State]:
+    """A guard asks for entries, all of which may be there."""
+    keys = mismatch.demanded_keys(case.failure, case.probe.context.sources)
+    for name in case.blamed if keys else ():
+        for path, spec in specs.namespaces(case.state[name], (name,)):
+            added = {key: _entry(key, case)[0] for key in keys if key not in spec["items"]}
+            yield specs.replaced(case.state, path, {**spec, "items": {**spec["items"], **added}})
 
 
 def _entry(key: str, case: Case) -> list[Spec]:

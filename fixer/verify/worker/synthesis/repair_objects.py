@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import mismatch, names, signatures, source, specs, wanted
+from . import configurations, mismatch, names, signatures, source, specs, wanted
 from .arguments import unique
 from .kinds import defines, modules_with, of_kind
 from .uses import KIND_OF_METHOD, asked_by_methods, asked_of_result, used_in
@@ -36,15 +36,20 @@ _CLASSES = 3
 
 def missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """A configuration or a stand-in lacks an entry: add it, of the kind that its use asks for."""
-    key = mismatch.missing_key(failure)
+    demanded = mismatch.demanded_keys(failure, plan.context.sources)
+    key = mismatch.missing_key(failure) or next(iter(demanded), None)
     if key is None:
         return
-    guesses = list(itertools.islice(_entry_guesses(key, failure, plan), _GUESSES))
-    if plan.takes_any_name and key not in state:
-        yield from ({**state, key: guess} for guess in guesses)
+    guesses = list(itertools.islice(entry_guesses(key, failure, plan), _GUESSES))
     asked = _asked_for(key, failure, plan)
     spaces = [(path, spec) for name in state for path, spec in specs.namespaces(state[name], (name,))]
-    spaces = [(path, spec) for path, spec in spaces if path[-1] in asked] or spaces
+    spaces = [(path, spec) for path, spec in spaces if asked.intersection(path)] or spaces
+    for path, spec in spaces:
+        if not spec["items"] and spec["kind"] == "namespace":
+            for cls in configurations.with_entry(key, path, plan.cls)[:_CLASSES]:
+                yield specs.replaced(state, path, plan.context.instance(cls))
+    if plan.takes_any_name and key not in state:
+        yield from ({**state, key: guess} for guess in guesses)
     for path, _ in spaces:
         if len(path) == 1:
             yield from ({**state, path[0]: module} for module in _complete_modules(path[0], plan))
@@ -66,24 +71,26 @@ def missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]
 
 def _asked_for(key: str, failure: Failure, plan: Plan) -> set[str]:
     """Return the last names of the objects that are asked for an entry: ``cfg`` of ``cfg.key``."""
-    owners = (getattr(use.node, "value", None) for _, use in _entry_uses(key, failure, plan))
+    owners = (getattr(use.node, "value", None) for _, use in entry_uses(key, failure, plan))
     paths = (source.dotted(owner) for owner in owners if owner is not None)
     return {path.rsplit(".", 1)[-1] for path in paths if path}
 
 
-def _entry_uses(key: str, failure: Failure, plan: Plan) -> Iterator[tuple[Frame, source.Use]]:
+def entry_uses(key: str, failure: Failure, plan: Plan) -> Iterator[tuple[Frame, source.Use]]:
     """Yield the places in the failing lines that ask for an entry, innermost line first."""
     for frame in reversed(failure.own_frames):
         statement = plan.context.sources.statement(frame.filename, frame.line)
+        if isinstance(statement, (ast.Assert, ast.If)):  # who demands it has not read it yet
+            statement = plan.context.sources.enclosing(frame.filename, frame.line)
         for use in source.entries(statement, key) if statement is not None else ():
             yield frame, use
 
 
-def _entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
+def entry_guesses(key: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     """Yield guesses for an entry from how the failing function uses it, then from its name."""
 
     def found() -> Iterator[Spec]:
-        for frame, use in _entry_uses(key, failure, plan):
+        for frame, use in entry_uses(key, failure, plan):
             definition = plan.context.sources.enclosing(frame.filename, frame.line)
             function, path = within(frame), source.dotted(use.node)
             if definition is None:
@@ -236,8 +243,12 @@ def argument_not_made(failure: Failure, state: State, plan: Plan) -> Iterator[St
     """An object among the arguments cannot be made as it was guessed: look for a way to make it."""
     if not failure.is_in_argument:
         return
-    for name, spec in state.items():
-        if spec["kind"] == "new":
-            made = plan.context.made(specs.find_named(spec["class"]["module"], spec["class"]["value"], {}))
-            if made is not None and made != spec:
-                yield {**state, name: made}
+    under_way = {type(frame.scope.get("self")) for frame in failure.frames}
+    held = [item for name, spec in state.items() for item in specs.holders(spec, (name,))]
+    found = [item for item in held if item[1]["kind"] == "new"]
+    classes = [specs.find_named(spec["class"]["module"], spec["class"]["value"], {}) for _, spec in found]
+    likely = [item for item in zip(found, classes) if item[1] in under_way]
+    for (path, spec), cls in likely[::-1] or [item for item in zip(found, classes) if len(item[0][0]) == 1]:
+        made = plan.context.made(cls)
+        if made is not None and made != spec:
+            yield specs.replaced(state, path, made)

@@ -47,7 +47,7 @@ class _Node:
     @property
     def priority(self) -> tuple[Any, ...]:
         """Sorts first what came furthest; a failure that many repairs did not help waits for the others."""
-        return (self.cost // _REPAIRS_IN_A_ROW, tuple(-part for part in self.progress) or (1,), self.cost)
+        return (self.cost // _REPAIRS_IN_A_ROW, (*(-part for part in self.progress), 1), self.cost)
 
 
 class Found(NamedTuple):

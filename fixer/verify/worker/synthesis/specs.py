@@ -445,6 +445,15 @@ def namespaces(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
         yield from namespaces(item, (*path, key))
 
 
+def holders(spec: Spec, path: Path) -> Iterator[tuple[Path, Spec]]:
+    """Yield every spec that may hold others, with its path: objects, lists, records."""
+    items = spec.get(_field(spec))
+    if items is not None:
+        yield path, spec
+    for key, item in items.items() if isinstance(items, dict) else enumerate(items or ()):
+        yield from holders(item, (*path, str(key)))
+
+
 def at(state: State, path: Path) -> Spec:
     """Return the spec at a path."""
     spec = state[path[0]]
