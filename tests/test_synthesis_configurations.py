@@ -111,3 +111,54 @@ def test_a_configuration_is_found_by_its_field_and_named_after_model_or_argument
     assert with_entry("width", ("inferred_config",), TableNet)[0] is InferredConfig
     assert with_entry("width", ("config",), TableNet)[0] is TableNetConfig
     assert with_entry("nowhere", ("config",), TableNet) == []
+
+
+class Merged(nn.Module):
+    """Reads what its settings have, and something that somebody adds to them."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.task = config.task
+        if self.task not in ("regression", "ranking"):
+            raise ValueError(f"task {self.task!r}: one of 'regression', 'ranking'")
+        self.fc = nn.Linear(config.added_dim, config.width)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Pooled(nn.Module):
+    """Says in words which of the arguments with a default it cannot do without."""
+
+    def __init__(self, dim=32, sequence_length=None, kind="learned"):
+        super().__init__()
+        if kind == "learned" and sequence_length is None:
+            raise ValueError("the embedding is learned and the sequence length was not specified")
+        self.length = sequence_length
+        self.fc = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        return self.fc(x) if x.size(1) < self.length else self.fc(x[:, : self.length])
+
+
+class Windows(nn.Module):
+    """Halves its sides three times, and then cuts them into windows."""
+
+    def __init__(self, window=7, dim=8):
+        super().__init__()
+        self.window = window
+        self.convs = nn.Sequential(*[nn.Conv2d(c, dim, 3, stride=2, padding=1) for c in (3, dim, dim)])
+
+    def forward(self, image):
+        x = self.convs(image)
+        if x.shape[-1] % self.window or x.shape[-2] % self.window:
+            raise ValueError(f"can't divide axis of length {x.shape[-1]} in chunks of {self.window}")
+        return x.unfold(2, self.window, self.window).unfold(3, self.window, self.window)
+
+
+@pytest.mark.parametrize(
+    ("cls", "says"),
+    [(Merged, "added_dim="), (Pooled, "sequence_length="), (Windows, "image: float32[2, 3, 56, 56]")],
+)
+def test_what_is_missing_is_given(cls: type, says: str) -> None:
+    assert says in synthesize(cls, {}, BUDGET).describe()

@@ -56,12 +56,14 @@ def _modules(name: str, context: Context) -> list[Spec]:
     alike = (cls for cls in context.module_classes if _alike(word, cls.__name__.lower()))
     matching = [cls for cls in alike if context.is_runnable(cls)]
     width = specs.literal(names.WIDTH)
+    linear = specs.new(nn.Linear, {"in_features": width, "out_features": width})
     return [
         *(context.instance(cls) for cls in matching if not context.is_deep),
         specs.helper("PassThrough"),
-        specs.new(nn.Linear, {"in_features": width, "out_features": width}),
+        linear,
         specs.new(nn.Conv2d, {"in_channels": width, "out_channels": width, "kernel_size": specs.literal(3)}),
         specs.new(nn.Embedding, {"num_embeddings": specs.literal(names.WIDTH), "embedding_dim": width}),
+        specs.new(nn.Sequential, positional=[linear, specs.new(nn.ReLU), linear]),
     ]
 
 

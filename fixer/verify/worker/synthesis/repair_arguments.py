@@ -243,6 +243,22 @@ def _none_given(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: spec} for spec in plan.guesses(name)[:4])
 
 
+_LEFT_OUT = re.compile(
+    r"not (been )?(specified|given|provided|passed|set|supplied)"
+    r"|(must|needs? to|should|has to|have to) (also )?be (specified|given|provided|passed|set|supplied)"
+    r"|\b(is|are) (required|needed|missing)|\b(need|needs|requires?|specify|provide)\b"
+)
+
+
+def _left_out(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A message names an argument that was left out: ``the sequence length was not specified``."""
+    if not _LEFT_OUT.search(failure.message):
+        return
+    for name in plan.defaults:
+        if name not in state and plan.defaults[name] is None and is_named(name, failure):
+            yield from ({**state, name: spec} for spec in plan.guesses(name)[:4])
+
+
 def _other_guess(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     suspects = suspected(failure, state, plan)
     for rank in range(1, _GUESSES):
@@ -272,6 +288,8 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_objects.missing_entry,
     repair_objects.called_object,
     repair_fields.unset_fields,
+    repair_fields.lacking_field,
+    _left_out,
     repair_objects.sizes_inside,
     _not_taken,
     _too_large,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from torch import nn
 
 from . import names, repair_objects, signatures, specs
 from .kinds import of_kind
@@ -31,6 +34,32 @@ def unset_fields(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     for path, spec, unset in objects:
         if unset:
             yield _with_fields(state, path, spec, {field: _guesses(field, plan)[0] for field in unset})
+
+
+_LACKING = re.compile(r"'(?P<cls>\w+)' object has no attribute '(?P<key>\w+)'|Key '(\w+)' not in '(\w+)'")
+
+
+def lacking_field(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Settings lack what is read: a record that has it beside all that the class of the settings has."""
+    match = _LACKING.search(failure.message)
+    cls, key = (match["cls"] or match[4], match["key"] or match[3]) if match else ("", "")
+    for path, spec in _objects(state) if match else ():
+        named = spec["class"]
+        if named["value"].rsplit(".", 1)[-1] == cls:
+            settings = specs.find_named(named["module"], named["value"], {})
+            if not issubclass(settings, nn.Module):
+                for guess in itertools.islice(_asked(key, failure, plan), 2):
+                    record = specs.namespace({**_values(spec, settings), key: guess})
+                    yield specs.replaced(state, path, record)
+
+
+def _values(spec: Spec, cls: type) -> State:
+    """Return what an object's fields hold, as far as it can be described."""
+    parameters = signatures.parameters_of(cls)
+    defaults = {item.name: specs.spec_of(item.default) for item in parameters}
+    given = {item.name: value for item, value in zip(parameters, spec["args"])}
+    known = {name: value for name, value in defaults.items() if value is not None}
+    return {**known, **given, **spec["kwargs"]}
 
 
 def attributes_read(failure: Failure, plan: Plan) -> set[str]:

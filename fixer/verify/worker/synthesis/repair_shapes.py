@@ -14,6 +14,7 @@ from . import mismatch, names, shapes, specs
 from .repair_sides import (
     LARGEST_SIZE,
     LARGEST_VOLUME,
+    in_chunks,
     nearer,
     other_sides,
     room_for_kernel,
@@ -219,6 +220,7 @@ STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _wrong_rank,
     room_for_kernel,
     sides_of_model,
+    in_chunks,
     _wrong_size,
     _wrong_volume,
     _out_of_range,

@@ -117,6 +117,18 @@ def nearer(case: Case, ratio: float) -> Iterator[State]:
                 yield specs.resized(case.state, path, axis, size)
 
 
+def in_chunks(case: Case) -> Iterator[State]:
+    """What is left of a side after it was halved again and again must divide into windows."""
+    match = re.search(r"divide axis of length \d+ in chunks of (\d+)", case.message)
+    for power in (2, 3, 4, 5, 1) if match else ():
+        side, changed = int(match[1]) * 2**power if match else 0, case.state
+        for path, spec in case.suspects:
+            shape = [*spec["shape"][:2], *[side] * (len(spec["shape"]) - 2)]
+            if len(shape) > 3 and math.prod(shape) <= LARGEST_VOLUME:
+                changed = specs.replaced(changed, path, {**spec, "shape": shape})
+        yield changed
+
+
 _SMALL = (
     r"[Kk]ernel size|[Oo]utput size|too small|[Pp]adding size should be less|more than 1 (value|spatial)"
     r"|non-zero size|maximum size for tensor|at least|non-empty|greater than|unfold|sizes must be non-empty"

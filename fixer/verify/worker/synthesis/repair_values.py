@@ -93,8 +93,9 @@ def _is_shown(name: str, failure: Failure, state: State, plan: Plan) -> bool:
 
 
 def is_named(name: str, failure: Failure) -> bool:
-    """Whether a message names an argument."""
-    return re.search(rf"\b{re.escape(name)}\b", failure.message) is not None
+    """Whether a message names an argument, as it is written or in words."""
+    words = re.escape(name).replace("_", "[_ ]")
+    return re.search(rf"\b{words}\b", failure.message) is not None
 
 
 def _tables(frame: Frame, plan: Plan) -> list[str]:
@@ -157,6 +158,10 @@ def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     if re.search(r"divisible|multiple|divid", failure.message) or _has_modulo(failure, plan):
         for value in (32, 48, 96, 64, 1, 2, 4, 8, 16, 3):
             yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
+    between = re.search(r"between (-?\d+(?:\.\d+)?) and (-?\d+(?:\.\d+)?)", failure.message)
+    if between:
+        middle = (float(between[1]) + float(between[2])) / 2
+        yield from ({**state, name: specs.literal(middle)} for name in numbers[:3])
     for seen, wanted in mismatch.sizes(failure, plan.context.sources):
         yield from (
             {**state, name: specs.literal(wanted)} for name in numbers if _number(name, state, plan) == seen
