@@ -52,7 +52,9 @@ def judged(only: str, place: str, every: int, at_once: int, journal: Journal) ->
     for case in track(chosen, console=Console(stderr=True), transient=True):
         harmless = {f"{case.name}: {shown}" for shown in known.get(case.name, {})}
         for result in journal.of(case.name, partial(_of_case, case, settings, only, every)):
-            yield replace(result, change=None) if result.place in harmless else result
+            # The same line may stand in two places: what is refuted was not what is explained.
+            explains = result.place in harmless and result.verdict != "refuted"
+            yield replace(result, change=None) if explains else result
 
 
 def _of_case(
