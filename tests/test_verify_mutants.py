@@ -202,3 +202,15 @@ def test_a_line_beside_the_replayed_statement(tmp_path: Path, old: str, new: str
     model = next(model for model in PROJECTIONS if model.name == "several optimizers")
     found = projected(tmp_path, model, model.after.replace(old, new))
     assert found.verdict is verdict, found.reason
+
+
+LATE = [mutant for mutant in PROJECTIONS if mutant.symptom == "gradient"]
+
+
+@pytest.mark.parametrize("mutant", named(tuple(LATE)))
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_a_late_constraint_has_work_on_both_sides(tmp_path: Path, mutant: Projection, seed: int) -> None:
+    found = projected(tmp_path, mutant, mutant.after, seed)
+    assert found.verdict is Verdict.REPAIRED, found.reason
+    names = [trajectory["optimizer"] for trajectory in found.evidence["trajectories"]]
+    assert any("noise" in name for name in names)
