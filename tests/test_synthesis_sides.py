@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import Recipe, build, call, flatten_tensors, make_inputs, synthesize
+from fixer.verify.worker.synthesis import (
+    Recipe,
+    build,
+    call,
+    flatten_tensors,
+    make_inputs,
+    shapes,
+    synthesize,
+)
 from fixer.verify.worker.synthesis.mismatch import template
 
 BUDGET = 20.0
@@ -67,6 +75,22 @@ def test_sides_are_found(cls):
     args, kwargs = make_inputs(found, 1)
     outputs = flatten_tensors(call(module, args, kwargs))
     assert torch.stack([output.sum() for _, output in outputs]).sum().requires_grad
+
+
+@pytest.mark.parametrize(
+    ("layer", "sides"),
+    [
+        (nn.Conv2d(3, 4, (1, 51), dilation=(1, 2)), [16, 204]),
+        (nn.AvgPool2d((1, 40)), [16, 80]),
+        (nn.MaxPool2d(20), [40, 40]),
+        (nn.AdaptiveAvgPool2d((3, 60)), [16, 16]),
+        (nn.Upsample(scale_factor=2), None),
+        (nn.Conv1d(3, 4, 999), [16]),
+    ],
+)
+def test_the_input_of_a_layer_leaves_room_for_its_kernel(layer, sides):
+    spec = shapes.expected(layer)
+    assert (None if spec is None else spec["shape"][2:]) == sides
 
 
 def test_sides_leave_room_for_a_long_kernel_at_once():

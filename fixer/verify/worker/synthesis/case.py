@@ -37,6 +37,8 @@ class Probe:
         self.parameters = inputs.forward_parameters(self._reads)
         self.numbers: list[int] = []
         """The numbers that the owner was built with, its defaults included."""
+        self.sides: list[list[int]] = []
+        """Those of them that say how long, high or wide the input is; several together where a list does."""
         self.takes_any_name = any(
             item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(function)
         )

@@ -97,6 +97,7 @@ class InputSearch:
         self._before = before or []
         self._probe = probe
         probe.numbers = _numbers(probe.owner, draft.construct)
+        probe.sides = _sides(probe.owner, draft.construct)
         self._target = target
         self._fresh = fresh
         self._draft = draft
@@ -280,12 +281,30 @@ class InputSearch:
 
 def _numbers(owner: Any, construct: Arguments | None) -> list[int]:
     """Return the sizes that a module was built with, its constructor's defaults included, but no widths."""
+    values = _values(owner, construct)
+    return [value for name, value in values.items() if type(value) is int and not names.is_width(name)]
+
+
+def _sides(owner: Any, construct: Arguments | None) -> list[list[int]]:
+    """Return what a module was built with that says how long, high or wide its input is."""
+    values = [value for name, value in _values(owner, construct).items() if names.is_side(name)]
+    several = [list(value) if isinstance(value, (tuple, list)) else [value] for value in values]
+    return [found for found in several if found and all(type(item) is int and item > 0 for item in found)]
+
+
+def _values(owner: Any, construct: Arguments | None) -> dict[str, Any]:
+    """Return the plain values that a module was built with, by their names."""
     given = {} if construct is None else {**dict(construct.args), **construct.kwargs}
-    values = {
-        item.name: given[item.name].get("value") if item.name in given else item.default
+    return {
+        item.name: _plain(given[item.name]) if item.name in given else item.default
         for item in signatures.constructor_parameters(type(owner))
     }
-    return [value for name, value in values.items() if type(value) is int and not names.is_width(name)]
+
+
+def _plain(spec: Spec) -> Any:
+    if spec["kind"] in ("list", "tuple"):
+        return [_plain(item) for item in spec["items"]]
+    return spec.get("value")
 
 
 def _differentiate(module: nn.Module, output: Any, inputs: list[torch.Tensor]) -> None:

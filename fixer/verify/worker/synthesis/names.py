@@ -117,6 +117,11 @@ _KINDS = _compiled(
 _MATRICES = re.compile(
     "matri|weight|embed|adj|graph|edge|basis|kernel|anchor|codebook|centroid|cov|lookup|^[a-z]$"
 )
+_SIDES = re.compile(
+    r"(chunk|window|input|sequence|signal|image|img|grid|frame|spatial)_?(size|len|length|shape|points)$"
+    r"|electrodes?$|sensors?$|n_chans|n_times|(num|n)_(nodes|points|frames|samples|timepoints|steps)$"
+    r"|height|width$|resolution|seq_?len|(sampling|sample)_rate|^[hw]$|^t$"
+)
 _FETCHES = re.compile("pretrain|checkpoint|ckpt|weights_path|(^|_)weights$|download|load_from|resume")
 
 
@@ -147,6 +152,11 @@ def is_size(name: str) -> bool:
 def is_matrix(name: str) -> bool:
     """Whether a tensor of that name has rows and columns."""
     return _MATRICES.search(name.lower()) is not None
+
+
+def is_side(name: str) -> bool:
+    """Whether a number of that name says how long, high or wide the input is."""
+    return _SIDES.search(name.lower()) is not None
 
 
 def floating(name: str) -> float:

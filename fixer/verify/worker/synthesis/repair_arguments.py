@@ -72,6 +72,7 @@ class Plan:
         self.parameters = [*own, *(item.parameter for item in handed_on)]
         self.defaults = {item.name: item.default for item in self.parameters}
         self.numbers: list[int] = []
+        self.sides: list[list[int]] = []
         self.takes_any_name = any(
             item.kind is item.VAR_KEYWORD for item in signatures.parameters_of(self.function)
         )

@@ -15,6 +15,7 @@ from .repair_sides import (
     LARGEST_SIZE,
     LARGEST_VOLUME,
     in_chunks,
+    named_sides,
     nearer,
     other_sides,
     room_for_kernel,
@@ -219,6 +220,7 @@ def _wrong_lengths(case: Case) -> Iterator[State]:
 STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _wrong_rank,
     room_for_kernel,
+    named_sides,
     sides_of_model,
     in_chunks,
     _wrong_size,

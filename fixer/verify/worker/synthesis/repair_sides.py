@@ -19,8 +19,26 @@ LARGEST_VOLUME = 1_000_000
 _SIDES = (32, 64, 28, 8, 128, 224, 48, 96, 256, 299)
 _MOST_SIZES = 5
 _MOST_PAIRS = 14
+_MOST_NAMED = 3
 _LEAST_SIDE = 5
 _ROUNDING = 1e-6
+
+
+def named_sides(case: Case) -> Iterator[State]:
+    """Sides by their names: ``image_size``, or two of ``num_electrodes`` and ``window_size``."""
+    known = case.probe.sides
+    if not known or not _AT_ODDS.search(case.message):
+        return
+    single = [item[0] for item in known if len(item) == 1][:_MOST_NAMED]
+    pairs = [item for item in known if len(item) == 2]
+    pairs += [list(pair) for pair in itertools.permutations(single, 2)]
+    pairs += [[side, side] for side in single]
+    for path, spec in case.suspects:
+        shape = spec["shape"]
+        for sides in pairs if len(shape) > 2 and specs.is_floating(spec) else ():
+            changed = [*shape[:-2], *sides]
+            if changed != shape and math.prod(changed) <= LARGEST_VOLUME:
+                yield specs.replaced(case.state, path, {**spec, "shape": changed})
 
 
 def sides_of_model(case: Case) -> Iterator[State]:
@@ -75,6 +93,11 @@ def _in_one_direction(case: Case) -> Iterator[State]:
 _DEPENDS_ON_SIDES = re.compile(
     r"mat1 and mat2|invalid for input of size|[Kk]ernel size|[Oo]utput size is too small"
     r"|Padding size should be less"
+)
+
+
+_AT_ODDS = re.compile(
+    rf"{_DEPENDS_ON_SIDES.pattern}|must match the size|Sizes of tensors must match|broadcast|shape"
 )
 
 

@@ -86,13 +86,18 @@ def expected(layer: Any, place: int = 0) -> Spec | None:
 
 def _with_room(spec: Spec, layer: nn.Module) -> Spec:
     """Return the spec with larger sides where a kernel does not fit into the usual ones."""
-    kernel, dilation = getattr(layer, "kernel_size", ()), getattr(layer, "dilation", ())
     sides = spec["shape"][2:]
-    if not isinstance(kernel, tuple) or not isinstance(dilation, tuple) or len(kernel) != len(sides):
-        return spec
+    kernel, dilation = (_for_each(layer, name, len(sides)) for name in ("kernel_size", "dilation"))
     needed = [size * step for size, step in zip(kernel, dilation)]
     larger = [max(side, 2 * size if size > side else 0) for side, size in zip(sides, needed)]
     return {**spec, "shape": [*spec["shape"][:2], *larger]} if max(larger) <= _LARGEST_SIDE else spec
+
+
+def _for_each(layer: nn.Module, attribute: str, spatial: int) -> list[int]:
+    """Return an attribute for each side: pools keep one number for all, and some layers have none."""
+    value = getattr(layer, attribute, 1)
+    found = list(value) if isinstance(value, (tuple, list)) else [value] * spatial
+    return found if len(found) == spatial and all(type(item) is int for item in found) else [1] * spatial
 
 
 def _count(layer: nn.Module, attribute: str) -> int:
