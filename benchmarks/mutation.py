@@ -9,7 +9,8 @@ With ``--label`` the result is kept in `mutation.json`, from which `MUTATION.md`
 ``--seeds 50`` judges every golden case under that many seeds instead: no right fix may be refuted.
 
 ``--journal FILE`` keeps what is judged, place by place: the same command goes on where it was stopped, and
-with ``--redo --place NAME`` one place is judged anew.
+with ``--redo --place NAME`` one place is judged anew. Journals of parts that were run apart may be put one
+behind the other; with ``--known`` the page is written from them.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--at-once", type=int, default=1, help="how many fixes are run at the same time")
     parser.add_argument("--journal", type=Path, help="a file to keep results in and to go on from")
     parser.add_argument("--redo", action="store_true", help="judge what is in the journal again")
+    parser.add_argument("--known", action="store_true", help="judge nothing: take what the journal has")
     parser.add_argument("--label", help="keep the result under this name and write the page")
     options = parser.parse_args(arguments)
     if options.seeds:
@@ -79,7 +81,7 @@ def main(arguments: list[str]) -> int:
     for name, judged in parts.items():
         if options.part in (name, "all"):
             settings = [options.every] if name == "models" else [options.every, options.only]
-            journal = Journal(options.journal, name, settings, options.redo)
+            journal = Journal(options.journal, name, settings, options.redo, not options.known)
             results = judged(options.only, options.place, options.every, options.at_once, journal)
             found[name] = list(shown(results))
     keep(options.label, {name: mutation_page.summary(done, options.label) for name, done in found.items()})
