@@ -122,6 +122,7 @@ def _run_model(seen: Observed, question: Question, seed: int, label: str) -> Non
     model = _made(space, question)
     seen[label + "drawn by construction"] = _drawn()
     _note_model(seen, label + "built", model)
+    seen[label + "gradients from the start"] = [n for n, p in model.named_parameters() if p.grad is not None]
     _note_disturbed(seen, label + "built from other values", space, question, seed)
     scaled = {name: _scaled(value) for name, value in model.state_dict().items()}
     for mode in (False, True):

@@ -109,6 +109,8 @@ class ModelRecord:
         self._recorder.note("construction", "random numbers drawn", self._bench.drawn or drawn())
         self._recorder.note("construction", "settings of torch", settings())
         note_structure(self._recorder, "construction", module)
+        left = [name for name, parameter in parameters(module) if parameter.grad is not None]
+        self._recorder.note("construction", "parameters with a gradient already", left)
         if self._job["contract"]["promise"] != "keeps":  # a person may add an argument that has one
             self._recorder.note("construction", "default values of arguments", defaults(type(module)))
         if self._projection is None:
