@@ -32,7 +32,9 @@ class Kind:
 
 KINDS: list[Kind] = []
 REASONS = {
+    "a parameter frozen": "it is frozen already",
     "a value kept from construction": "the parameter is empty",
+    "copied with gradients on": "the parameter takes no gradients",
     "another parameter projected": "the parameter is empty",
     "bounds swapped": "the parameter is empty",
     "call in __init__ dropped": "a mask of ones takes nothing away",
