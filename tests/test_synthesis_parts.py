@@ -106,7 +106,26 @@ class Named(nn.Module):
         return self.act(self.fc(x))
 
 
-@pytest.mark.parametrize("cls", [Wrapper, Distilled, Tables, Bias, Named])
+class Hooked(nn.Module):
+    """Takes what the last layer but one of some model gives."""
+
+    def __init__(self, net, layer=-2):
+        super().__init__()
+        self.net = net
+        self.seen = {}
+        self.layer = layer
+
+    def find(self):
+        return list(self.net.children())[self.layer]
+
+    def forward(self, x):
+        hook = self.find().register_forward_hook(lambda _module, _given, value: self.seen.update(last=value))
+        self.net(x)
+        hook.remove()
+        return self.seen.pop("last")
+
+
+@pytest.mark.parametrize("cls", [Wrapper, Distilled, Tables, Bias, Named, Hooked])
 def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
     module = build(cls, found)
@@ -121,6 +140,16 @@ def test_an_annotated_part_is_made_and_not_stood_in_for() -> None:
     assert (
         synthesize(Wrapper, {}, BUDGET).describe().startswith("Wrapper(net=Net(num_tokens=50, layers=Layers(")
     )
+
+
+def test_a_model_with_layers_is_given_where_one_is_looked_for() -> None:
+    found = synthesize(Hooked, {}, BUDGET).describe()
+    assert found.startswith("Hooked(net=Sequential(Linear(in_features=32, out_features=32), ReLU(), Linear(")
+
+
+def test_words_and_records_become_what_is_called() -> None:
+    assert "activation='ReLU'" in synthesize(Named, {}, BUDGET).describe()
+    assert synthesize(Distilled, {}, BUDGET).describe().startswith("Distilled(cfg=PassThrough(hidden=32))")
 
 
 def test_counts_are_numbers() -> None:

@@ -63,7 +63,18 @@ def _modules(name: str, context: Context) -> list[Spec]:
         linear,
         specs.new(nn.Conv2d, {"in_channels": width, "out_channels": width, "kernel_size": specs.literal(3)}),
         specs.new(nn.Embedding, {"num_embeddings": specs.literal(names.WIDTH), "embedding_dim": width}),
-        specs.new(nn.Sequential, positional=[linear, specs.new(nn.ReLU), linear]),
+        layers_in_a_row()[0],
+    ]
+
+
+def layers_in_a_row() -> list[Spec]:
+    """Return modules that have children: of vectors, of images."""
+    width = specs.literal(names.WIDTH)
+    linear = specs.new(nn.Linear, {"in_features": width, "out_features": width})
+    sizes = {"in_channels": width, "out_channels": width, "kernel_size": specs.literal(1)}
+    conv = specs.new(nn.Conv2d, sizes)
+    return [
+        specs.new(nn.Sequential, positional=[layer, specs.new(nn.ReLU), layer]) for layer in (linear, conv)
     ]
 
 

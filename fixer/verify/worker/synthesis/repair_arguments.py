@@ -288,6 +288,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _missing_argument,
     repair_objects.missing_entry,
     repair_objects.called_object,
+    repair_objects.layers_inside,
     repair_fields.unset_fields,
     repair_fields.lacking_field,
     _left_out,

@@ -18,7 +18,7 @@ from torch import nn
 
 from . import configurations, mismatch, names, signatures, source, specs, wanted
 from .arguments import unique
-from .kinds import defines, modules_with, of_kind
+from .kinds import defines, layers_in_a_row, modules_with, of_kind
 from .uses import KIND_OF_METHOD, asked_by_methods, asked_of_result, used_in
 
 if TYPE_CHECKING:
@@ -212,6 +212,21 @@ def called_object(failure: Failure, state: State, _plan: Plan) -> Iterator[State
                 yield specs.replaced(state, path, specs.helper("PassThrough", **spec["items"]))
 
 
+_INSIDE = ("children", "named_children", "modules", "named_modules")
+
+
+def layers_inside(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A layer inside of a module among the arguments was looked for in vain: give one that has some."""
+    if not isinstance(failure.error, (IndexError, StopIteration)):
+        return
+    places = [plan.context.sources.enclosing(frame.filename, frame.line) for frame in failure.own_frames[-1:]]
+    calls = [node for place in places if place is not None for node in ast.walk(place)]
+    if any(isinstance(node, ast.Attribute) and node.attr in _INSIDE for node in calls):
+        for name, spec in state.items():
+            if spec == specs.helper("PassThrough"):
+                yield from ({**state, name: several} for several in layers_in_a_row())
+
+
 def sizes_inside(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Two objects among the arguments do not fit together: whoever is alone gives in."""
     known = {name: _sizes_of(spec) for name, spec in state.items() if spec["kind"] == "new"}
@@ -226,6 +241,12 @@ def sizes_inside(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             spec = state[name]
             for field in (field for field, size in sizes.items() if size == seen != other > 0):
                 yield {**state, name: {**spec, "kwargs": {**spec["kwargs"], field: specs.literal(other)}}}
+
+
+def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Yield what comes before all else once a module that was built cannot be called."""
+    yield from layers_inside(failure, state, plan)
+    yield from sizes_inside(failure, state, plan)
 
 
 def _sizes_of(spec: Spec) -> dict[str, int]:
