@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from . import mismatch, names, specs
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def sides_of_model(case: Case) -> Iterator[State]:
     if not _DEPENDS_ON_SIDES.search(case.message):
         return
     yield from _exact(case)
-    yield from _in_one_direction(case)
+    if _has_kernels(case.probe.owner):  # else features alone do not fit
+        yield from _in_one_direction(case)
     kept = [*case.probe.numbers, *getattr(case.probe.owner, "__dict__", {}).values()]
     sizes = list(dict.fromkeys(item for item in kept if type(item) is int and item >= _LEAST_SIDE))[
         :_MOST_SIZES
@@ -73,6 +76,12 @@ def _exact(case: Case) -> Iterator[State]:
             is_whole = abs(side - round(side)) < _ROUNDING and round(side) != sides[0]
             if is_whole and 0 < math.prod(changed) <= LARGEST_VOLUME:
                 yield specs.replaced(case.state, path, {**spec, "shape": changed})
+
+
+def _has_kernels(owner: object) -> bool:
+    """Whether a module convolves or pools, so that what comes out depends on the sides of what goes in."""
+    modules = owner.modules() if isinstance(owner, nn.Module) else ()
+    return any(hasattr(module, "kernel_size") for module in modules)
 
 
 def _in_one_direction(case: Case) -> Iterator[State]:
