@@ -35,9 +35,10 @@ def named_sides(case: Case) -> Iterator[State]:
     pairs = [item for item in known if len(item) == 2]
     pairs += [list(pair) for pair in itertools.permutations(single, 2)]
     pairs += [[side, side] for side in single]
+    least = 3 if _DEPENDS_ON_SIDES.search(case.message) else 4  # else features are at odds, not sides
     for path, spec in case.suspects:
         shape = spec["shape"]
-        for sides in pairs if len(shape) > 2 and specs.is_floating(spec) else ():
+        for sides in pairs if len(shape) >= least and specs.is_floating(spec) else ():
             changed = [*shape[:-2], *sides]
             if changed != shape and math.prod(changed) <= LARGEST_VOLUME:
                 yield specs.replaced(case.state, path, {**spec, "shape": changed})
