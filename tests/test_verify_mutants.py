@@ -214,3 +214,8 @@ def test_a_late_constraint_has_work_on_both_sides(tmp_path: Path, mutant: Projec
     assert found.verdict is Verdict.REPAIRED, found.reason
     names = [trajectory["optimizer"] for trajectory in found.evidence["trajectories"]]
     assert any("noise" in name for name in names)
+
+
+def test_every_model_has_a_name_of_its_own() -> None:
+    names = [model.name for model in (*PROJECTIONS, *DELETIONS, *COPIES)]
+    assert len(names) == len(set(names))

@@ -31,7 +31,7 @@ DELETIONS = (
         inputs="torch.randn(2, 3, 6, 6)",
     ),
     Deletion(
-        "attention with dropout",
+        "attention with dropout that returns its weights",
         """
         class Net(nn.Module):
             def __init__(self, dim: int = 8):
