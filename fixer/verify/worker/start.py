@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -41,6 +42,7 @@ def main(
     The arguments are the scratch folder and, where stages are started anew, the stage that this process is.
     """
     scratch, *stage = arguments
+    gc.disable()  # it would look through half of torch again and again while that is imported
     requests, replies = _private_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(_ENVIRONMENT)
@@ -51,6 +53,7 @@ def main(
         send(replies, {"refused": str(refusal)})
         return
     if stage:
+        gc.enable()
         spawning.perform(requests, replies, stages[stage[0]])
         return
     if fork and machinery is None:
@@ -58,6 +61,8 @@ def main(
 
         with contextlib.suppress(Exception):  # each job is slower then
             warm_up()
+    gc.freeze()  # a collection in a child would copy every page that it shares with this process
+    gc.enable()
     send(replies, {"ready": version, "python": sys.version, "libraries": reached.environment()})
     try:
         if fork:

@@ -5,7 +5,6 @@ It runs no code of the target itself. It ends when its request pipe does, or whe
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import tempfile
@@ -19,6 +18,8 @@ from .frames import Message, Unpacker, send
 _PARENT_CHECK = 2.0  # seconds between looks at whether the parent is still there
 _POLL = 0.05
 """Seconds between looks at stages, which may end without closing their descriptors, or fill their folder."""
+_MANY = 20
+"""After so many jobs it pays to make forks cheaper, which takes as long as a job."""
 _JOBS = 100
 """How many jobs a judge decides before a new one takes its place, so that its memory stays small."""
 
@@ -95,13 +96,11 @@ class Zygote:
         self._running: list[_Running] = []
         self._idle: list[cage.Server] = []
         self._decided: Counter[int] = Counter()
+        self._begun = 0
 
     def serve(self) -> None:
         """Work until the requests end or the parent dies; then nothing of any job is left."""
         cage.adopt_orphans()
-        gc.collect()
-        gc.freeze()  # a collection in a child would copy every page that the zygote shares with it
-        memory.use_large_pages()
         parent = os.getppid()
         unpacker = Unpacker(jobs.REQUEST_LIMIT)
         try:
@@ -139,6 +138,9 @@ class Zygote:
         return ready
 
     def _start(self, job: Message) -> None:
+        self._begun += 1
+        if self._begun == _MANY:
+            memory.use_large_pages()
         job["scratch"] = tempfile.mkdtemp(prefix="job", dir=self._scratch)
         running = _Running(job, self._judge())
         running.judge.tell(job)
