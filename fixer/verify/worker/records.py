@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import gc
 import json
 import struct
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -33,8 +35,19 @@ def write(path: str, value: Any) -> None:
         return {_TENSOR: [str(plain.dtype)[len("torch.") :], list(plain.shape), filled - size - padding]}
 
     text = json.dumps(value, default=stand_in).encode("ascii")
-    with open(path, "wb") as file:
+    with _opened(path) as file:
         file.write(_LENGTH.pack(len(text)) + text + b"".join(chunks))
+
+
+def _opened(path: str) -> BinaryIO:
+    """Open a file even where the target has used up all descriptors: failed calls of it may hold many."""
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        gc.collect()
+        return open(path, "wb")
 
 
 def read(path: str) -> Any:
