@@ -40,10 +40,12 @@ def summary(verification: Verification, *, counterexample: bool = True) -> list[
 def _proof(evidence: Mapping[str, Any]) -> Iterator[str]:
     trajectories = [run for run in evidence.get("trajectories") or () if run.get("steps")]
     if trajectories:
-        names = dict.fromkeys(str(run.get("optimizer")).partition(" at ")[0] for run in trajectories)
+        names: dict[int, dict[str, None]] = {}
+        for run in trajectories:
+            names.setdefault(run["steps"], {})[str(run.get("optimizer")).partition(" at ")[0]] = None
         identical = all(run.get("losses_bit_identical") for run in trajectories)
-        steps = f"{trajectories[0]['steps']} steps of {_listed(list(names))}"
-        yield f"{steps} bit-identical" if identical else steps
+        taken = " and ".join(f"{steps} steps of {_listed(list(run))}" for steps, run in names.items())
+        yield f"{taken} bit-identical" if identical else taken
     constraint = evidence.get("constraint")
     if constraint:
         steps, binding = constraint["steps"], constraint["binding_steps"]
