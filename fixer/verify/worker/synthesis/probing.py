@@ -74,6 +74,7 @@ class Failure(NamedTuple):
     error: BaseException
     frames: tuple[Frame, ...]
     calls: int
+    """How many calls of modules had begun, and how many had ended: what a layer returned was of use."""
     tensors: dict[Path, torch.Tensor]
     is_in_argument: bool = False
     """Whether what was to be called could not even be given its arguments."""
@@ -303,11 +304,12 @@ def attempt(
     """
     calls = 0
 
-    def count(_module: nn.Module, _inputs: Any) -> None:
+    def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
 
-    handle = nn.modules.module.register_module_forward_pre_hook(count)
+    hooks = nn.modules.module
+    handles = (hooks.register_module_forward_pre_hook(count), hooks.register_module_forward_hook(count))
     disarm: Callable[[], None] = _nothing
     try:
         with modes_kept(), quiet(), seeded(0), torch.enable_grad(), limited(deadline - clock.now()) as disarm:
@@ -317,7 +319,8 @@ def attempt(
         return Attempt(None, Failure(error, _frames(error.__traceback__, entry), calls, tensors or {}))
     finally:
         _surely(disarm)
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _traced(function: Callable[[], Any]) -> Any:
