@@ -24,7 +24,7 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fixer-tests-")
 def _steady_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time stand for how often searches look at it: what they find must not depend on other work."""
     if request.module.__name__.startswith("tests.test_synthesis"):
-        from fixer.verify.worker.synthesis import clock
+        from fixer.verify.worker import clock
 
         looks = count()
         monkeypatch.setattr(clock, "now", lambda: next(looks) * _SECONDS_A_LOOK)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import Recipe, build, call, flatten_tensors, make_inputs, synthesize
+from fixer.verify.worker.synthesis import synthesize
 from fixer.verify.worker.synthesis.configurations import with_entry
+from tests.synthesis_support import require_differentiated
 
 BUDGET = 20.0
 """Much more than any needs: what takes part in a crowd must not fail."""
@@ -91,13 +91,7 @@ class Heads(nn.Module):
 
 @pytest.mark.parametrize("cls", [TableNet, Batches, Heads])
 def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
-    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
-    module = build(cls, found)
-    assert type(module) is cls
-    args, kwargs = make_inputs(found, 1)
-    outputs = flatten_tensors(call(module, args, kwargs))
-    torch.stack([tensor.sum() for _, tensor in outputs]).sum().backward()
-    assert any(parameter.grad is not None for parameter in module.parameters())
+    require_differentiated(cls, BUDGET)
 
 
 def test_settings_are_objects_of_the_classes_that_have_them() -> None:

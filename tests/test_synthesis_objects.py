@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn, overrides
 
+from fixer.verify.worker import clock
 from fixer.verify.worker.synthesis import (
     HarnessError,
     Recipe,
     build,
     call,
-    clock,
     flatten_tensors,
     make_inputs,
     synthesize,

@@ -1,13 +1,12 @@
 """What a model is made of and given: other modules, records, pairs, words that name layers, counts."""
 
-import json
-
 import pytest
 import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import Recipe, build, call, flatten_tensors, make_inputs, synthesize
+from fixer.verify.worker.synthesis import synthesize
 from fixer.verify.worker.synthesis.arguments import _raises
+from tests.synthesis_support import require_differentiated
 
 BUDGET = 20.0
 """Much more than any needs: what takes part in a crowd must not fail."""
@@ -127,13 +126,7 @@ class Hooked(nn.Module):
 
 @pytest.mark.parametrize("cls", [Wrapper, Distilled, Tables, Bias, Named, Hooked])
 def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
-    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
-    module = build(cls, found)
-    assert type(module) is cls
-    args, kwargs = make_inputs(found, 1)
-    outputs = flatten_tensors(call(module, args, kwargs))
-    torch.stack([tensor.sum() for _, tensor in outputs]).sum().backward()
-    assert any(parameter.grad is not None for parameter in module.parameters())
+    require_differentiated(cls, BUDGET)
 
 
 def test_an_annotated_part_is_made_and_not_stood_in_for() -> None:

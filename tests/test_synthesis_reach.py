@@ -2,7 +2,6 @@
 
 # ruff: noqa: B905, RUF059, UP006, UP035, UP045 (models as people write them)
 
-import json
 from dataclasses import dataclass
 from typing import List, Optional
 
@@ -12,13 +11,9 @@ from torch import nn
 
 from fixer.verify.worker.synthesis import (
     HarnessError,
-    Recipe,
-    build,
-    call,
-    flatten_tensors,
-    make_inputs,
     synthesize,
 )
+from tests.synthesis_support import require_differentiated
 
 BUDGET = 20.0
 """Much more than any needs: what takes part in a crowd must not fail."""
@@ -180,13 +175,7 @@ TEXT = describe(recipe=["a3", "b4"])
     ],
 )
 def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
-    found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
-    module = build(cls, found)
-    assert type(module) is cls
-    args, kwargs = make_inputs(found, 1)
-    outputs = flatten_tensors(call(module, args, kwargs))
-    torch.stack([tensor.sum() for _, tensor in outputs]).sum().backward()
-    assert any(parameter.grad is not None for parameter in module.parameters())
+    require_differentiated(cls, BUDGET)
 
 
 def test_evidence_says_where_a_part_was_taken_out() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
-import time
 from typing import Iterator
+
+from . import clock
 
 _MAX_FILES = 3000
 _MAX_BYTES = 1 << 19
 _MAX_SECONDS = 0.3
-_PATIENCE = 4.0
-"""How many seconds of waiting count as one of work."""
 _NOT_THE_TREE = {"__pycache__", "build", "dist", "node_modules", "site-packages", "venv"}
 
 
@@ -37,10 +36,9 @@ def _texts(top: str) -> dict[str, bytes]:
 
 
 def _read(top: str) -> Iterator[tuple[str, bytes]]:
-    cpu, wall = time.process_time(), time.monotonic()
+    begun = clock.now()
     for count, path in enumerate(_python_files(top)):
-        spent = max(time.process_time() - cpu, (time.monotonic() - wall) / _PATIENCE)
-        if count >= _MAX_FILES or spent > _MAX_SECONDS:
+        if count >= _MAX_FILES or clock.now() - begun > _MAX_SECONDS:
             return
         try:
             with open(path, "rb") as file:

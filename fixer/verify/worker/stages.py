@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import hosting, overlay, reached, records, synthesis
+from . import clock, hosting, overlay, reached, records, synthesis
 from .bench import Bench
 from .checkpoint import load_checkpoint
 from .constraint import CONSTRAINT, Constrained, author_constraint, hold
@@ -25,7 +25,6 @@ from .observe import Recorder, error_facts, parameters, reseed, restore, without
 from .reference import Reference
 from .scripts import Loop, cut_short, note_globals, note_gradients, note_value
 from .surroundings import quick_and_harmless, stand_in_for_missing
-from .synthesis import clock
 from .tracing import Tracer
 from .variants import binding_variant
 from .watch import ParameterWatch, VersionWatch, rejected_value

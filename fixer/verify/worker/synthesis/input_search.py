@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
+from .. import clock
 from . import (
-    clock,
     feature_maps,
     harvest,
     losses,

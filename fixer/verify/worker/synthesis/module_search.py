@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from .. import clock
 from . import (
     abstract,
-    clock,
     harvest,
     names,
     probing,

@@ -18,8 +18,8 @@ import torch
 from torch import nn, overrides
 from torch.overrides import TorchFunctionMode
 
+from .. import clock
 from ..untraced import Traced
-from . import clock
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import clock
+from .. import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from . import abstract, clock, owners, probing, recipe, signatures, source, specs
+from .. import clock
+from . import abstract, owners, probing, recipe, signatures, source, specs
 from .arguments import Context
 from .case import Probe
 from .input_search import InputSearch, settled
