@@ -15,7 +15,6 @@ from . import (
     probing,
     recipe,
     repair_arguments,
-    repair_objects,
     setting_up,
     signatures,
     specs,
@@ -115,7 +114,7 @@ class ModuleSearch:
                 abstract.refuse_unfinished(self._cls, found.failure, sources, module, plain)
                 if found.failure.is_hopeless:
                     break
-                urgent = repair_objects.at_once(found.failure, state, self._plan)
+                urgent = repair_arguments.at_once(found.failure, state, self._plan)
                 self._search.reject(state, found.failure, urgent)
             if clock.now() > self._deadline - self._kept:
                 break

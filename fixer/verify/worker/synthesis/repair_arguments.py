@@ -18,6 +18,7 @@ from . import (
     forwarded,
     names,
     repair_fields,
+    repair_items,
     repair_lengths,
     repair_objects,
     repair_shapes,
@@ -141,6 +142,13 @@ def _too_large(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Shrink everything by the same factor, so that ratios and divisibility stay."""
     if re.search(r"TooLarge|MemoryError|OutOfTime|can't allocate|not enough memory", failure.text):
         yield from shrunk(state, plan)
+
+
+def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Yield what comes before all else once a module that was built cannot be called."""
+    yield from repair_objects.layers_inside(failure, state, plan)
+    yield from repair_objects.sizes_inside(failure, state, plan)
+    yield from repair_items.other_objects(failure, state, plan)
 
 
 def shrunk(state: State, plan: Plan) -> Iterator[State]:
@@ -297,6 +305,10 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _too_large,
     _tensor_arguments,
     as_fractions,
+    repair_items.added,
+    repair_items.lacking,
+    repair_items.other_objects,
+    repair_items.words,
     repair_lengths.unpacked,
     _not_nested,
     repair_lengths.related,

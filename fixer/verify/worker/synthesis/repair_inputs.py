@@ -187,7 +187,7 @@ _CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
     (r"numpy|ndarray", _as_array),
     (r"'(Tensor|int|float|NoneType|Namespace|str)' object is not callable", _as_callable),
     (r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'", _as_list),
-    (r"IndexError|step must be", _as_list),
+    (r"IndexError(?!: index out of range in self)|step must be", _as_list),
     (
         r"has no len|'(int|float|bool)' object is not (iterable|subscriptable)|must be (a )?(tuple|list)",
         _as_sizes,

@@ -243,12 +243,6 @@ def sizes_inside(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
                 yield {**state, name: {**spec, "kwargs": {**spec["kwargs"], field: specs.literal(other)}}}
 
 
-def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """Yield what comes before all else once a module that was built cannot be called."""
-    yield from layers_inside(failure, state, plan)
-    yield from sizes_inside(failure, state, plan)
-
-
 def _sizes_of(spec: Spec) -> dict[str, int]:
     """Return the integers that an object is made with by name, its class's defaults included."""
     cls = specs.find_named(spec["class"]["module"], spec["class"]["value"], {})

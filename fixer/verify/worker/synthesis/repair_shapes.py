@@ -124,12 +124,18 @@ def _wrong_size(case: Case) -> Iterator[State]:
         for path, spec in case.suspects:
             for axis in _axes(spec):
                 size = spec["shape"][axis]
-                for other in dict.fromkeys((size * wanted / max(seen, 1), size + wanted - seen)):
+                for other in dict.fromkeys(_in_proportion(size, seen, wanted)):
                     if other == int(other) and 0 < other <= LARGEST_SIZE:
                         yield specs.resized(case.state, path, axis, int(other))
         yield from _all_resized(case, wanted / max(seen, 1))
         yield from other_sides(case, wanted / max(seen, 1))
         yield from nearer(case, wanted / max(seen, 1))
+
+
+def _in_proportion(size: int, seen: int, wanted: int) -> tuple[float, ...]:
+    """Return sizes that may make what was seen what was wanted: a part of it, a factor twice, a summand."""
+    ratio = wanted / max(seen, 1)
+    return (size * ratio, size * math.sqrt(ratio), size + wanted - seen)
 
 
 def _swapped(case: Case, pairs: list[tuple[int, int]]) -> Iterator[State]:
@@ -196,6 +202,9 @@ def _out_of_range(case: Case) -> Iterator[State]:
         for path, spec in case.suspects:
             if spec["dtype"] in ("int64", "int32") and spec["high"] > high:
                 yield specs.replaced(case.state, path, {**spec, "low": 0, "high": high})
+    for path, spec in case.suspects:  # numbers that the code itself makes integers of
+        if specs.is_floating(spec) and "high" not in spec:
+            yield specs.replaced(case.state, path, {**spec, "low": 0, "high": 2})
     match = re.search(
         r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)|=(\d+)\) out of bounds \((\d+)\)",
         case.message,

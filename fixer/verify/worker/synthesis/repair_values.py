@@ -22,6 +22,14 @@ _MOST_COMPARED = 30
 def suspected(failure: Failure, state: State, plan: Plan) -> list[str]:
     """Return the parameters: those that the failing lines name first, then those that were given."""
     known = [parameter.name for parameter in plan.parameters]
+    return list(
+        dict.fromkeys([*in_failing_lines(failure, plan), *(name for name in known if name in state), *known])
+    )
+
+
+def in_failing_lines(failure: Failure, plan: Plan) -> list[str]:
+    """Return the parameters that the failing lines name, or what was computed from them; innermost first."""
+    known = [parameter.name for parameter in plan.parameters]
     found: dict[str, None] = {}
     for frame in reversed(failure.own_frames):
         statement = plan.context.sources.statement(frame.filename, frame.line)
@@ -31,7 +39,7 @@ def suspected(failure: Failure, state: State, plan: Plan) -> list[str]:
         own = isinstance(frame.scope.get("self"), plan.cls)
         found.update((name, None) for name in known if name in reached)
         found.update((name, None) for name in known if own and plan.aliases(name) & reached)
-    return list(dict.fromkeys([*found, *(name for name in known if name in state), *known]))
+    return list(found)
 
 
 def _head(statement: ast.stmt) -> ast.AST:

@@ -45,12 +45,25 @@ def is_required(parameter: inspect.Parameter) -> bool:
 
 
 def constructors(cls: type) -> list[tuple[type, Callable[..., Any]]]:
-    """Return the constructors that `cls` and its bases define themselves, nearest first."""
+    """Return the constructors that `cls` and its bases define themselves, nearest first.
+
+    What is made of a tuple or another value has its parameters in ``__new__``.
+    """
     return [
-        (owner, vars(owner)["__init__"])
+        (owner, function)
         for owner in cls.__mro__
-        if "__init__" in vars(owner) and owner not in (object, nn.Module)
+        if owner not in (object, nn.Module)
+        for function in [_own_constructor(owner)]
+        if function is not None
     ]
+
+
+def _own_constructor(owner: type) -> Callable[..., Any] | None:
+    """Return the constructor that a class defines itself."""
+    found = vars(owner).get("__init__")
+    made = getattr(vars(owner).get("__new__"), "__func__", None)
+    is_value = inspect.isfunction(made) and not issubclass(owner, nn.Module)
+    return made if found is None and is_value else found
 
 
 def constructor(cls: type) -> Callable[..., Any]:
