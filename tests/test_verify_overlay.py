@@ -160,6 +160,32 @@ def test_a_module_that_fails_is_not_left_half_imported(tmp_path: Path) -> None:
     assert run(tmp_path, code) == ["failed", 1]
 
 
+_CIRCLE = {
+    "pkg/__init__.py": "",
+    "pkg/layer.py": "from pkg.graph.base import NAMES\nclass Layer: names = NAMES",
+    "pkg/graph/__init__.py": "from .rewrite import changed",
+    "pkg/graph/base.py": "NAMES = ['in']",
+    "pkg/graph/rewrite.py": "from pkg.layer import Layer\nchanged = Layer",
+}
+
+
+def test_modules_that_import_each_other_are_begun_with_the_one_that_works(tmp_path: Path) -> None:
+    write(tmp_path, _CIRCLE)
+    code = "module = overlay.load(path('pkg/layer.py')); answer = [module.Layer.names, module.__name__]"
+    assert run(tmp_path, code) == [["in"], "pkg.layer"]
+
+
+def test_a_circle_that_nothing_opens_says_what_a_plain_import_says(tmp_path: Path) -> None:
+    write(tmp_path, {**_CIRCLE, "pkg/graph/base.py": "from pkg.layer import Layer\nNAMES = []"})
+    code = """
+    try:
+        overlay.load(path("pkg/layer.py"))
+    except ImportError as error:
+        answer = str(error)
+    """
+    assert "'Layer' from partially initialized module 'pkg.layer'" in run(tmp_path, code)
+
+
 def test_a_traceback_has_the_lines_of_the_text_in_memory(tmp_path: Path) -> None:
     write(tmp_path, {"net.py": "def f(): 1 / 0"})
     code = """

@@ -282,10 +282,31 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
     if top not in sys.path:
         sys.path.insert(0, top)
     if "." not in stem and name not in sys.modules and name not in sys.builtin_module_names:
-        module = importlib.import_module(name)
+        module = _import_around(name)
         if os.path.realpath(module.__file__ or "") == real:
             return module
     return _load_by_location(package, stem, path)
+
+
+def _import_around(name: str) -> ModuleType:
+    """Import a module; where that runs in a circle, what closes the circle is imported first.
+
+    Whose modules import each other works for those who begin with the right one.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, AttributeError) as error:
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        closes = None if last is None else last.tb_frame.f_globals.get("__name__")
+        if "partially initialized module" not in str(error) or closes in (None, name):
+            raise
+        try:
+            importlib.import_module(str(closes))
+            return importlib.import_module(name)
+        except Exception:  # what the first attempt says is what the user would see
+            raise error from None
 
 
 def _imported_from(real: str) -> ModuleType | None:

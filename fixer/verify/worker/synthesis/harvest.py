@@ -42,12 +42,19 @@ class _Site(NamedTuple):
 def constructions(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
     """Yield the arguments with which the class is built somewhere, as far as they can be read."""
     found = (
-        _bound(site, parameters)
+        state
         for sites in _places(cls, sources)
-        for site in sites
-        if _callee(site) == cls.__name__
+        for state in sorted(
+            (_bound(site, parameters) for site in sites if _callee(site) == cls.__name__), key=_weight
+        )
     )
     return itertools.islice(filter(None, found), _MAX_CALLS)
+
+
+def _weight(state: State) -> int:
+    """The order of magnitude of all numbers: of the variants that a file builds, small ones are as good."""
+    values = (leaf.get("value") for name in state for _, leaf in specs.leaves(state[name], (name,)))
+    return sum(abs(value) for value in values if type(value) is int).bit_length()
 
 
 def calls(

@@ -27,6 +27,7 @@ from . import (
 from .case import Probe
 from .probing import Attempt, Failure, HarnessError
 from .search import Search
+from .traces import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,15 +139,16 @@ class InputSearch:
         def repair(failure: Failure, state: State) -> Iterator[State]:
             return repair_inputs.repairs(failure, state, self._probe)
 
-        owner = self._probe.owner
-        fragile = isinstance(owner, nn.Module) and any(map(nn.parameter.is_lazy, owner.parameters()))
+        traces = Traces(self._probe.owner)
 
         def run(state: State) -> Attempt:
             # A failed attempt seldom leaves anything in the module; what is found must hold for a fresh one,
             # and for other values of the same inputs.
-            target = self._fresh() if fragile else self._target
+            target = self._fresh() if traces.found else self._target
             first = self._judged(self._attempt(target, state), state)
-            if fragile or first.failure is not None:
+            if first.failure is not None:
+                traces.look()
+            if traces.found or first.failure is not None:
                 return first
             return self._attempt(self._fresh(), state, seed=1)
 

@@ -139,11 +139,12 @@ def _classes(name: str, context: Context) -> list[Spec]:
     layers = next(layers for words, layers in _FAMILIES if any(item in word for item in words))
     makers = [specs.helper("make_layer")]
     found = [specs.named(cls) for cls in [*own, *layers]]
-    return (
-        [*makers, *found]
-        if any(item in word for item in ("create", "factory", "build", "net"))
-        else [*found, *makers]
-    )
+    return [*makers, *found] if makes(name) else [*found, *makers]
+
+
+def makes(name: str) -> bool:
+    """Whether a name speaks of what makes a layer, however it is called."""
+    return any(item in name.lower() for item in ("create", "factory", "build", "net"))
 
 
 def _callables(name: str, context: Context) -> list[Spec]:

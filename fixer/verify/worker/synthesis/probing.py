@@ -42,6 +42,9 @@ _INHERENT = re.compile(
 )
 
 
+_PLAIN = re.compile(r"^'(list|tuple|int|float|str|dict|bool|Namespace)' object (has no attribute|is not)")
+
+
 class HarnessError(Exception):
     """Nothing runnable was found; the message is one sentence with the last error."""
 
@@ -110,6 +113,11 @@ class Failure(NamedTuple):
         if isinstance(self.error, UnboundLocalError):  # another argument may take another branch
             return False
         return broken or _INHERENT.search(self.message) is not None
+
+    @property
+    def is_about_kind(self) -> bool:
+        """Whether something was of the wrong kind: of failures that came as far, it says the least."""
+        return isinstance(self.error, (AttributeError, TypeError)) and bool(_PLAIN.search(self.message))
 
     @property
     def is_out_of_time(self) -> bool:

@@ -188,6 +188,25 @@ def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
 
 
+_BEYOND = re.compile(
+    r"[Dd]imension out of range.*\[-?\d+, (-?\d+)\], but got (-?\d+)|repeated dim|duplicate dim"
+)
+
+
+def legal_dimension(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A number that was given is a dimension, and there are not so many: lists of them are orders."""
+    match = _BEYOND.search(failure.message)
+    for name in suspected(failure, state, plan) if match else ():
+        spec = state.get(name) or specs.spec_of(plan.defaults[name])
+        if spec is None or match is None:
+            continue
+        if spec["kind"] in ("list", "tuple") and spec["items"]:
+            order = [specs.literal(place) for place in range(len(spec["items"]))]
+            yield {**state, name: {**spec, "items": order}}
+        elif match[2] is not None and spec == specs.literal(int(match[2])):
+            yield from ({**state, name: specs.literal(place)} for place in (1, 0))
+
+
 def _in_ratio(seen: int, wanted: int, numbers: list[str], state: State, plan: Plan) -> Iterator[State]:
     """What was seen may be a multiple of an argument: make it the wanted size."""
     for name in numbers[:3] if seen > 0 and wanted > 0 else ():

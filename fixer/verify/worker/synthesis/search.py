@@ -161,7 +161,8 @@ class Search:
             or last.is_out_of_time
             or (
                 not failure.is_out_of_time
-                and (failure.progress, not last.is_hopeless) >= (last.progress, True)
+                and (failure.progress, not last.is_hopeless, not failure.is_about_kind)
+                >= (last.progress, True, not last.is_about_kind)
             )
         ):
             self.last, self.furthest = failure, state

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from . import source
@@ -52,10 +53,12 @@ def _read(node: ast.AST) -> Iterator[str]:
 
 
 def _is_unset(module: Any, name: str) -> bool:
+    """Whether an attribute is None, missing, or an empty tensor that waits for its size."""
     try:
-        return getattr(module, name, None) is None
+        value = getattr(module, name, None)
     except Exception:  # a property of the code under test may raise anything
         return False
+    return value is None or (isinstance(value, torch.Tensor) and not value.numel())
 
 
 def _methods(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:

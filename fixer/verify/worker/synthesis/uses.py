@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from . import names, signatures, source, specs
-from .kinds import defines, is_layer_name, of_kind
+from .kinds import defines, is_layer_name, makes, of_kind
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -37,6 +37,9 @@ KIND_OF_METHOD = _by_word(
         " log_prob load_state_dict sample named_parameters named_modules named_children",
     }
 )
+
+_FITTING = 2
+"""How many classes of the file are tried where one is called: whoever asks may want only three guesses."""
 
 _OF_MODULES_TOO = ("float", "to", "cuda", "cpu")
 
@@ -180,7 +183,8 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         kind = by_name if by_name in ("float", "list", "bool", "str") else "int"
         kind = "list" if ast.List in sides else "str" if ast.JoinedStr in sides else kind
     if kind == "class" and isinstance(parent, ast.Call):
-        yield from _fitting_classes(parent, name, function, context)
+        yield from of_kind(kind, name, context)[:1] if makes(name) else ()
+        yield from itertools.islice(_fitting_classes(parent, name, function, context), _FITTING)
     if kind is not None:
         yield from of_kind(kind, name, context)
 
