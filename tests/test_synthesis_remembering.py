@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import synthesize
+from fixer.verify.worker.synthesis import specs, synthesize
+from fixer.verify.worker.synthesis.arguments import Context
+from fixer.verify.worker.synthesis.source import Sources
 from tests.synthesis_support import require_differentiated
 
 BUDGET = 20.0
@@ -138,5 +142,6 @@ def test_the_smallest_of_a_file_s_variants_comes_first() -> None:
 
 
 def test_what_creates_a_layer_is_a_function_whatever_classes_the_file_has() -> None:
-    hints = {"module_classes": [ShapedSpline, LinearSpline, CubicSpline]}
-    assert synthesize(Coupling, hints, BUDGET).describe().startswith("Coupling(transform_net_create_fn=make_layer)")
+    context = Context(Sources({}), [ShapedSpline, LinearSpline, CubicSpline])
+    parameter = inspect.signature(Coupling).parameters["transform_net_create_fn"]
+    assert next(context.candidates(parameter, Coupling.__init__)) == specs.helper("make_layer")
