@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import harvest, names, specs
+from . import harvest, names, notations, specs
 from .kinds import of_kind
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
         yield from of_kind("module", name, context)
     elif cls.__module__ != "builtins":
         if specs.is_importable(cls) and not context.is_deep and not inspect.isabstract(cls):
+            if notations.is_value(cls):
+                yield from (specs.new(cls, state) for state in notations.examples(cls, context))
             yield context.instance(cls)
             if not issubclass(cls, nn.Module):
                 yield from harvest.instances(cls, context.sources)

@@ -136,7 +136,8 @@ class Scope:
 
     def _unaryop(self, node: ast.UnaryOp, depth: int) -> Spec | None:
         number = self.number(node.operand, depth)
-        return specs.literal(-number) if number is not None and isinstance(node.op, ast.USub) else None
+        sign = {ast.USub: -1, ast.UAdd: 1}.get(type(node.op))
+        return specs.literal(sign * number) if number is not None and sign is not None else None
 
     def _binop(self, node: ast.BinOp, depth: int) -> Spec | None:
         if isinstance(node.op, ast.Mult):
@@ -312,6 +313,11 @@ def live_names(filename: str, tree: ast.Module) -> dict[str, Any]:
         origin = getattr(module, "__dict__", {}).get("__file__")
         if isinstance(origin, str) and origin.endswith(os.path.basename(filename)) and origin == filename:
             return dict(vars(module))
+    return imported_names(tree)
+
+
+def imported_names(tree: ast.Module) -> dict[str, Any]:
+    """Return what a text imports of modules that are loaded."""
     found: dict[str, Any] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

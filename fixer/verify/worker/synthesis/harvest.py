@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from . import signatures, source, specs
-from .expressions import Scope, arguments, live_names
+from .expressions import Scope, arguments, imported_names, live_names
 from .recipe import globals_of
 
 if TYPE_CHECKING:
@@ -39,11 +39,16 @@ class _Site(NamedTuple):
     scope: Scope
 
 
-def constructions(cls: type, parameters: list[inspect.Parameter], sources: Sources) -> Iterator[State]:
-    """Yield the arguments with which the class is built somewhere, as far as they can be read."""
+def constructions(
+    cls: type, parameters: list[inspect.Parameter], sources: Sources, elsewhere: bool = True
+) -> Iterator[State]:
+    """Yield the arguments with which the class is built somewhere, as far as they can be read.
+
+    Without `elsewhere` only docstrings and the class's own file are read.
+    """
     found = (
         state
-        for sites in _places(cls, sources)
+        for sites in (_places if elsewhere else _places_nearby)(cls, sources)
         for state in sorted(
             (_bound(site, parameters) for site in sites if _callee(site) == cls.__name__), key=_weight
         )
@@ -195,6 +200,8 @@ def _small_batch(state: State) -> State:
     """Return the inputs with at most two in the batch, if that is what their first axes are."""
     tensors = [spec for spec in state.values() if specs.is_tensor(spec) and spec["shape"]]
     batch = tensors[0]["shape"][0] if tensors else 0
+    if all(len(spec["shape"]) == 1 for spec in tensors):
+        return state  # features of one sample
     if batch <= 2 or any(spec["shape"][0] != batch for spec in tensors):
         return state
     return {
@@ -210,17 +217,25 @@ def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:
 
 
 def _places_nearby(cls: type, sources: Sources) -> Iterator[list[_Site]]:
-    for text in (cls.__doc__, getattr(vars(cls).get("forward"), "__doc__", None)):
-        for example in _examples(text or ""):
+    for text in _docstrings(cls):
+        for example in _examples(text):
             tree = source.parse(example)
             if tree is not None:
-                yield _sites(tree, Scope(tree, live=globals_of(cls)))
+                yield _sites(tree, Scope(tree, live={**globals_of(cls), **imported_names(tree)}))
     own = sources.module_of(cls)
     if own is not None:
         # Examples stand outside of the class, mostly at the end of the file.
         others = [item for item in own.body if getattr(item, "name", None) != cls.__name__]
         scope = Scope(own, live=globals_of(cls))
         yield [site for item in reversed(others) for site in _sites(item, scope)]
+
+
+def _docstrings(cls: type) -> list[str]:
+    """Return the texts that may show how a class is used: its own, those of its methods, its file's."""
+    methods = [vars(cls).get(name) for name in ("__init__", "__new__", "forward")]
+    owners = [cls, *(getattr(item, "__func__", item) for item in methods), sys.modules.get(cls.__module__)]
+    found = [getattr(owner, "__doc__", None) for owner in owners]
+    return [text for text in found if isinstance(text, str)]
 
 
 def _places_elsewhere(cls: type, sources: Sources) -> Iterator[list[_Site]]:

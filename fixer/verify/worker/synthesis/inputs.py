@@ -33,6 +33,10 @@ _BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
         lambda: specs.tensor([names.LENGTH, names.LENGTH], "float32", 0, 1),
     ),
     (r"edge_(attr|weight|feat)", lambda: specs.tensor([_EDGES])),
+    (
+        r"edge_(src|dst|from|to|senders?|receivers?)$|^senders?$|^receivers?$",
+        lambda: specs.tensor([_EDGES], "int64", 0, names.BATCH),
+    ),
     (r"length|_lens?$|^lens$", lambda: specs.tensor([names.BATCH], "int64", names.LENGTH, names.LENGTH + 1)),
     (r"key_padding_mask|pad_mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "bool", 0, 1)),
     (r"attention_mask", lambda: specs.tensor([names.BATCH, names.LENGTH], "float32", 1, 1)),

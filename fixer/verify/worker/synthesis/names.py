@@ -57,7 +57,7 @@ _INTEGERS = _compiled(
 
 _FLOATS = _compiled(
     (
-        (1e-5, "eps"),
+        (1e-5, "(?<![a-z])eps"),
         (0.1, "drop ^p$ prob momentum decay slope leak rate ^lr$"),
         (0.0, "^min low start"),
         (1.0, "margin temp scale sigma std gain weight max high end gamma radius bound limit ratio factor"),
@@ -98,7 +98,7 @@ _KINDS = _compiled(
         ("str", "activation mode$ type$ reduction$ variant arch$ name$ method init$"),
         ("str", "act$ style kind device aggr$"),
         ("str", "field$ (?<!num_)(?<!n_)prefix$ suffix$ _dir$ _path$ _file$"),
-        ("float", "drop prob alpha beta gamma eps lr$ temperature temp$ margin"),
+        ("float", "drop prob alpha beta gamma (?<![a-z])eps lr$ temperature temp$ margin"),
         ("float", "sigma std slope momentum decay"),
         ("float", "lambda weight_ smooth tau threshold rate ^p$ gain scale$ scaling lamb"),
         ("bool", "^is_ ^use_ ^with_ _flag bias$ causal bidirectional residual batch_first return_ ^has_"),

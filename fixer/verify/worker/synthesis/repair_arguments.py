@@ -308,6 +308,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     as_fractions,
     repair_items.added,
     repair_items.lacking,
+    repair_items.called,
     repair_items.other_objects,
     repair_items.words,
     repair_lengths.unpacked,

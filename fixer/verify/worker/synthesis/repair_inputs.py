@@ -12,7 +12,18 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import inputs, mismatch, names, repair_shapes, repair_sides, repair_types, shapes, source, specs
+from . import (
+    inputs,
+    mismatch,
+    names,
+    repair_shapes,
+    repair_sides,
+    repair_told,
+    repair_types,
+    shapes,
+    source,
+    specs,
+)
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import modules_with, of_kind
@@ -223,6 +234,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _wrong_container,
     *repair_types.STEPS,
     *repair_shapes.STEPS,
+    repair_told.sizes_of_objects,
     _none_given,
     repair_shapes.same_rank,
     repair_shapes.alike,

@@ -27,6 +27,7 @@ _ADDED = re.compile(
 )
 _EMPTY = re.compile("empty|greater than zero|at least (one|two|1|2)|is null|no elements")
 _STRING = re.compile(r"(should|must) be (a )?str(ing)?\b|expected str\b|expected a string")
+_CALLED = re.compile(r"'(int|float|str)' object is not callable")
 _LACKING = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 
 
@@ -103,6 +104,18 @@ def words(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
                 changed = specs.replaced(changed, path, _called(word, _place(path)))
         if changed is not state:
             yield changed
+
+
+def called(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """What a list holds is called: the lists that the failing lines name become lists of functions."""
+    if not _CALLED.search(failure.message):
+        return
+    for name in in_failing_lines(failure, plan):
+        spec = state.get(name)
+        plain = spec is not None and spec["kind"] in ("list", "tuple") and spec["items"]
+        if spec is not None and plain and all(item["kind"] == "literal" for item in spec["items"]):
+            for item in of_kind("callable", name, plan.context)[:2]:
+                yield {**state, name: {**spec, "items": [item] * len(spec["items"])}}
 
 
 def _objects(state: State) -> Iterator[tuple[Path, Spec]]:

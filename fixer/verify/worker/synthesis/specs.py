@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -288,6 +289,9 @@ def spec_of(value: Any, exact: bool = False) -> Spec | None:
         return None
     if isinstance(value, torch.dtype):
         return {"kind": "name", "module": "torch", "value": str(value).split(".")[1]}
+    if isinstance(value, types.BuiltinFunctionType):  # ``torch.tanh`` does not say where it is
+        name = value.__name__
+        return {"kind": "name", "module": "torch", "value": name} if vars(torch).get(name) is value else None
     return named(value) if is_importable(value) else None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import names, signatures, source, specs
+from . import names, notations, signatures, source, specs
 from .kinds import defines, is_layer_name, makes, of_kind
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ KIND_OF_METHOD = _by_word(
 _FITTING = 2
 """How many classes of the file are tried where one is called: whoever asks may want only three guesses."""
 
+_SEVERAL = 2
 _OF_MODULES_TOO = ("float", "to", "cuda", "cpu")
 
 # What a callee asks of its argument, by the last part of the callee's name.
@@ -177,6 +178,7 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
     elif isinstance(parent, ast.Subscript) and parent.value is use.node:
         kind = "namespace" if isinstance(source.constant(parent.slice), str) else "list"
     elif isinstance(parent, (ast.For, ast.comprehension)) and parent.iter is use.node:
+        yield from _several_of(parent, use, function, context)
         kind = "list"
     elif isinstance(parent, ast.BinOp) and not isinstance(parent.op, ast.Mod):
         sides = {type(parent.left), type(parent.right)}
@@ -187,6 +189,19 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         yield from itertools.islice(_fitting_classes(parent, name, function, context), _FITTING)
     if kind is not None:
         yield from of_kind(kind, name, context)
+
+
+def _several_of(
+    loop: ast.For | ast.comprehension, use: source.Use, function: Callable[..., Any], context: Context
+) -> Iterator[Spec]:
+    """Yield lists of texts that a class of the package reads, if the body of a loop gives it each item."""
+    item = source.dotted(loop.target)
+    place = loop if isinstance(loop, ast.For) else use.parents[1]
+    for inner in source.uses(place, {item}) if item is not None else ():
+        call = inner.parents[0]
+        if isinstance(call, ast.Call) and inner.node in call.args:
+            texts = notations.read_by(_callee(call, function), call.args.index(inner.node), context)
+            yield from (specs.sequence("list", [text] * _SEVERAL) for text in texts)
 
 
 def _fitting_classes(
@@ -304,6 +319,7 @@ def _passed(
         yield from of_kind(_KIND_OF_CALLEE[last], name, context)
     else:
         callee = _callee(call, function)
+        yield from notations.read_by(callee, place, context)
         if callee is not None and not context.is_deep:
             yield from _asked(callee, place, name, context)
 

@@ -1,0 +1,129 @@
+"""Classes of the package that read a notation, and sizes that only objects know."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from fixer.verify.worker.synthesis import (
+    build,
+    call,
+    flatten_tensors,
+    harvest,
+    make_inputs,
+    signatures,
+    specs,
+    synthesize,
+)
+from fixer.verify.worker.synthesis.names import kind_of
+from fixer.verify.worker.synthesis.source import Sources
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
+
+
+class Parts(tuple):
+    """Parts of a vector, and how often each of them is there.
+
+    >>> Parts("64 wide + 32 slim").size
+    224
+    >>> Parts("2 slim + 1 wide").size
+    5
+    """
+
+    _WIDTHS = {"wide": 3, "slim": 1}  # noqa: RUF012 - as people write it
+
+    def __new__(cls, text=None):
+        if isinstance(text, Parts):
+            return text
+        found = []
+        for part in text.split("+"):
+            match = re.fullmatch(r"\s*(\d+) (wide|slim)\s*", part)
+            if match is None:
+                raise ValueError(f"{part!r} is no part")
+            found += [cls._WIDTHS[match[2]]] * int(match[1])
+        return super().__new__(cls, found)
+
+    @property
+    def size(self):
+        """How long the vector is."""
+        return sum(self)
+
+
+class Gathered(nn.Module):
+    """What it takes is told by what was read, and by no layer."""
+
+    def __init__(self, parts_left, parts_right):
+        super().__init__()
+        self.parts_left = Parts(parts_left)
+        self.parts_right = Parts(parts_right)
+        self.weight = nn.Parameter(torch.ones(len(self.parts_left), len(self.parts_right)))
+
+    def forward(self, left, right):
+        for x, parts in ((left, self.parts_left), (right, self.parts_right)):
+            if torch.tensor(x.shape[-1:]).ne(parts.size).any():
+                raise RuntimeError("the last dimension is wrong")
+        sums = [
+            [part.sum(-1) for part in left.split(tuple(self.parts_left), dim=-1)] for _ in self.parts_right
+        ]
+        return right.sum() + torch.stack([torch.stack(row, -1) for row in sums], -1) * self.weight
+
+
+class Each(nn.Module):
+    """Several texts, and a function for each."""
+
+    def __init__(self, outs, acts):
+        super().__init__()
+        self.outs = [Parts(text) for text in outs]
+        assert len(self.outs) == len(acts)
+        self.acts = acts
+        self.layers = nn.ModuleList(nn.Linear(4, parts.size) for parts in self.outs)
+        probe = [act(torch.ones(())) for act in acts]
+        self.gain = float(sum(probe))
+
+    def forward(self, x):
+        return [act(layer(x)) * self.gain for act, layer in zip(self.acts, self.layers, strict=True)]
+
+
+class Shown(nn.Module):
+    """Its constructor has the example, and the example is a vector."""
+
+    def __init__(self, parts, act):
+        """Split a vector.
+
+        >>> shown = Shown("1 wide + 2 slim", [torch.tanh])
+        >>> shown(torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0]))
+        """
+        super().__init__()
+        self.parts, self.act = Parts(parts), act[0]
+
+    def forward(self, x):
+        return self.act(x)
+
+
+@pytest.mark.parametrize("cls", [Gathered, Each])
+def test_it_runs(cls):
+    recipe = synthesize(cls, {}, BUDGET)
+    args, kwargs = make_inputs(recipe, 0)
+    assert any(output.requires_grad for _, output in flatten_tensors(call(build(cls, recipe), args, kwargs)))
+
+
+def test_examples_with_small_numbers_come_first():
+    assert "2 slim + 1 wide" in synthesize(Gathered, {}, BUDGET).describe()
+
+
+def test_constructors_show_how_a_class_is_used():
+    [built] = harvest.constructions(Shown, _parameters(Shown.__init__), Sources({}, Shown))
+    assert specs.text_of(built["act"]) == "[tanh]"
+    [called] = harvest.calls(Shown, _parameters(Shown.forward), Sources({}, Shown))
+    assert called["x"]["shape"] == [5]
+
+
+def _parameters(function):
+    return signatures.parameters_of(function)[1:]
+
+
+def test_only_whole_words_are_small_numbers():
+    assert kind_of("layer_norm_eps") == "float"
+    assert kind_of("num_steps") == kind_of("irreps") == "int"
