@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from fixer.verify.worker import clock
 from fixer.verify.worker.synthesis import (
     Recipe,
     build,
     call,
     flatten_tensors,
     make_inputs,
+    probing,
     shapes,
     synthesize,
 )
@@ -66,6 +68,42 @@ class OneSignal(nn.Module):
 
     def forward(self, x):
         return self.fc(torch.cat([self.fine(x).flatten(1), self.coarse(x).flatten(1)], 1))
+
+
+class Pooled(nn.Module):
+    """Halves an image five times and takes a pool of seven by seven of what is left."""
+
+    calls = 0
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(*(nn.Conv2d(3, 3, 3, stride=2, padding=1) for _ in range(5)))
+        self.pool = nn.AvgPool2d(7, stride=1)
+
+    def forward(self, image):
+        type(self).calls += 1
+        return self.pool(self.stem(image))
+
+
+class Hourglass(nn.Module):
+    """Halves an image five times, doubles it as often, and adds the two on the way up."""
+
+    calls = 0
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList(nn.Conv2d(3, 3, 3, stride=2, padding=1) for _ in range(5))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(3, 3, 2, stride=2) for _ in range(5))
+
+    def forward(self, image):
+        type(self).calls += 1
+        sides = [image]
+        for layer in self.down:
+            sides.append(layer(sides[-1]))
+        image = sides.pop()
+        for layer in self.up:
+            image = layer(image) + sides.pop()
+        return image
 
 
 @pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel, OneSignal])
@@ -126,3 +164,49 @@ def test_sides_leave_room_for_a_long_kernel_at_once():
 )
 def test_shapes_in_letters_are_read(message, wanted):
     assert template(message) == wanted
+
+
+@pytest.mark.parametrize(("cls", "side", "calls"), [(Pooled, 224, 4), (Hourglass, 32, 3)])
+def test_images_soon_are_large_enough(cls, side, calls):
+    assert synthesize(cls, {}, BUDGET).describe().endswith(f"forward(image: float32[2, 3, {side}, {side}])")
+    assert cls.calls == calls
+
+
+class Slow(Pooled):
+    """Takes a good part of the time that there is for each of its calls."""
+
+    def __init__(self, width: int = 4):
+        super().__init__()
+        self.width = width
+
+    def forward(self, image):
+        for _ in range(400):
+            clock.now()
+        return super().forward(image)
+
+
+def test_what_takes_long_to_call_is_called_more_often_before_it_is_built_in_another_way():
+    assert synthesize(Slow, {}, 3.0).describe() == "Slow(); forward(image: float32[2, 3, 224, 224])"
+
+
+class SlowOnceMore(nn.Module):
+    """Works, and leaves no time to see whether it would do so again."""
+
+    calls = 0
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        type(self).calls += 1
+        x = self.fc(x)
+        for _ in range(4000 if type(self).calls > 1 else 0):
+            clock.now()
+        if type(self).calls > 1:
+            raise probing._OutOfTimeError("it ran out of time")
+        return x
+
+
+def test_a_call_that_worked_counts_if_there_is_no_time_for_another():
+    assert synthesize(SlowOnceMore, {}, 2.0).describe() == "SlowOnceMore(); forward(x: float32[2, 8])"

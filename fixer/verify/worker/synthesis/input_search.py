@@ -42,6 +42,9 @@ _PATIENCE_AGAIN = 6
 _SECONDS_FOR_BETTER = 0.3
 _SECONDS_FOR_ONE_CALL = 1.0
 _LEAST_SECONDS_FOR_ONE_CALL = 0.1
+_CALLS_FOR_ONE = 5
+_SECONDS_TO_GO_BACK = 0.2
+"""A call that takes longer is not differentiated, which would take twice as long again."""
 _IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")
 
 
@@ -150,7 +153,9 @@ class InputSearch:
                 traces.look()
             if traces.found or first.failure is not None:
                 return first
-            return self._attempt(self._fresh(), state, seed=1)
+            second = self._attempt(self._fresh(), state, seed=1)
+            # What takes so long that it cannot be tried twice did work once.
+            return first if second.failure is not None and second.failure.is_out_of_time else second
 
         patience = None if self._failures is None else _PATIENCE_AGAIN if self._failures else _PATIENCE
         self._found = Search(
@@ -242,8 +247,10 @@ class InputSearch:
 
         def run() -> Any:
             args, kwargs = self._arranged(state).make(maker)
+            called = clock.now()
             value = recipe.call(target, args, kwargs)
-            if goes_back and isinstance(self._probe.owner, nn.Module):
+            is_quick = clock.now() - called < _SECONDS_TO_GO_BACK
+            if goes_back and is_quick and isinstance(self._probe.owner, nn.Module):
                 _differentiate(
                     self._probe.owner if target is self._target else getattr(target, "__self__", target),
                     value,
@@ -261,7 +268,15 @@ class InputSearch:
         took = clock.now() - begun
         if found.failure is not None and found.failure.is_out_of_time and took > _LEAST_SECONDS_FOR_ONE_CALL:
             context.patience = max(took / 2, _LEAST_SECONDS_FOR_ONE_CALL)
+        self._allow(begun + _CALLS_FOR_ONE * took)
         return found
+
+    def _allow(self, until: float) -> None:
+        """Go on until then in any case: what takes long to call is worth some calls more."""
+        if self._weaker is None and self._deadline < min(until, self._latest):
+            self._deadline = min(until, self._latest)
+            if self._found is not None:
+                self._found.deadline = self._deadline
 
     def _judged(self, attempt: Attempt, state: State) -> Attempt:
         """Turn a call that shows too little into a failure, but remember it: nothing better may come."""

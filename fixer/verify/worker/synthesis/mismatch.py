@@ -288,8 +288,13 @@ def sides_and_kernel(message: str) -> list[tuple[int, int]]:
     match = re.search(_POOLED, message)
     if match:
         sides, pooled = ([int(side) for side in group.split("x")] for group in match.groups())
-        return [(side, side if out > 0 else side * _POOLED_ENOUGH) for side, out in zip(sides, pooled)]
+        return [(side, side if out > 0 else _pool(side, out)) for side, out in zip(sides, pooled)]
     return []
+
+
+def _pool(side: int, out: int) -> int:
+    """Return how large a pool is that makes so little of a side; its stride is one unless nothing is left."""
+    return side - out + 1 if out < 0 else side * _POOLED_ENOUGH
 
 
 def viewed_as(message: str) -> list[int]:

@@ -45,6 +45,15 @@ _INHERENT = re.compile(
 _PLAIN = re.compile(r"^'(list|tuple|int|float|str|dict|bool|Namespace)' object (has no attribute|is not)")
 
 
+_SIDES_LEFT = re.compile(r"Calculated output size: \(\d+x([-\dx]+)\)")
+
+
+def _shortfall(message: str) -> int:
+    """How much larger what a pool takes has to be, by what the message says would be left of it."""
+    match = _SIDES_LEFT.search(message)
+    return sum(max(0, 1 - int(side)) for side in match[1].split("x")) if match else 0
+
+
 class HarnessError(Exception):
     """Nothing runnable was found; the message is one sentence with the last error."""
 
@@ -141,7 +150,7 @@ class Failure(NamedTuple):
         lines = [frame.line for frame in self.own_frames] or [0]
         if self.is_in_argument:
             return (-1, self.calls)
-        return (lines[0], self.calls, *lines[1:])
+        return (lines[0], self.calls, *lines[1:], -_shortfall(self.message))
 
 
 class OnCpu(TorchFunctionMode):

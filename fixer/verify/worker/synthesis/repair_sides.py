@@ -150,6 +150,33 @@ def nearer(case: Case, ratio: float) -> Iterator[State]:
                 yield specs.resized(case.state, path, axis, size)
 
 
+_HALVED = re.compile(
+    r"size of tensor a \(\d+\) must match the size of tensor b \(\d+\) at non-singleton dimension [2-4]"
+    r"|Sizes of tensors must match except in dimension 1\."
+)
+_HALVES = (32, 64)
+
+
+def often_halved(case: Case) -> Iterator[State]:
+    """What was halved again and again and doubled as often is as large as before only if it was even."""
+    if not _HALVED.search(case.message):
+        return
+    for side in _HALVES:
+        changed = case.state
+        for path, spec in case.suspects:
+            shape = spec["shape"]
+            if (
+                len(shape) > 3
+                and max(shape[2:]) < side
+                and math.prod(shape[:2]) * side ** (len(shape) - 2) <= LARGEST_VOLUME
+            ):
+                changed = specs.replaced(
+                    changed, path, {**spec, "shape": [*shape[:2], *[side] * (len(shape) - 2)]}
+                )
+        if changed != case.state:
+            yield changed
+
+
 def in_chunks(case: Case) -> Iterator[State]:
     """What is left of a side after it was halved again and again must divide into windows."""
     match = re.search(r"divide axis of length \d+ in chunks of (\d+)", case.message)
@@ -193,17 +220,25 @@ def larger_batch(case: Case) -> Iterator[State]:
     yield changed
 
 
+def _growth(side: int, kernel: int) -> float:
+    """Return how much larger a side has to be: a whole factor, unless the side is no mere remainder."""
+    factor = max(kernel / max(side, 1), 1.0)
+    return factor if side > 1 and factor > 2 else math.ceil(factor)
+
+
 def room_for_kernel(case: Case) -> Iterator[State]:
     """Grow those sides alone that a kernel does not fit into, then each side alone: axes may be swapped."""
     sides = mismatch.sides_and_kernel(case.message)
-    growth = [max(-(-kernel // max(side, 1)), 1) for side, kernel in sides]
+    growth = [_growth(side, kernel) for side, kernel in sides]
     for path, spec in case.suspects if sides else ():
         shape = spec["shape"]
         first = len(shape) - len(growth)
         if first < 1:
             continue
-        grown = [*shape[:first], *(size * factor for size, factor in zip(shape[first:], growth))]
-        alone = [{axis: shape[axis] * max(growth)} for axis in range(len(shape) - 1, first - 1, -1)]
+        grown = [*shape[:first], *(math.ceil(size * factor) for size, factor in zip(shape[first:], growth))]
+        alone = [
+            {axis: math.ceil(shape[axis] * max(growth))} for axis in range(len(shape) - 1, first - 1, -1)
+        ]
         for sizes in (dict(enumerate(grown)), *alone):
             changed = [sizes.get(axis, size) for axis, size in enumerate(shape)]
             if max(changed) <= LARGEST_SIZE and math.prod(changed) <= LARGEST_VOLUME:
