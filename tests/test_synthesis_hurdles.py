@@ -114,6 +114,22 @@ class ReadsFields(nn.Module):
         return self.fc(output.last_hidden_state)
 
 
+def load_state_dict_from_url(address):
+    raise RuntimeError(f"Failed to load weights. Last URL tried: {address}")
+
+
+class FetchedByItself(nn.Module):
+    """Its package has a function of its own that fetches weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.fc.load_state_dict(load_state_dict_from_url("https://example.org/fc.pt"))
+
+    def forward(self, x):
+        return self.fc(x)
+
+
 class Edges(nn.Module):
     """No edge may be there twice."""
 
@@ -127,7 +143,9 @@ class Edges(nn.Module):
         return self.fc(x)[edge_index[0]]
 
 
-@pytest.mark.parametrize("cls", [HandsOn, Fetched, Pair, Neighbours, Stored, TakesApart, ReadsFields, Edges])
+@pytest.mark.parametrize(
+    "cls", [HandsOn, Fetched, FetchedByItself, Pair, Neighbours, Stored, TakesApart, ReadsFields, Edges]
+)
 def test_a_model_is_built_called_and_replayed(cls):
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, budget=BUDGET).to_json())))
     module = build(cls, found)
@@ -137,8 +155,9 @@ def test_a_model_is_built_called_and_replayed(cls):
     assert any(item.grad is not None for item in module.parameters())
 
 
-def test_weights_that_are_not_there_are_left_as_drawn_and_the_recipe_says_so():
-    found = synthesize(Fetched, {}, budget=BUDGET)
+@pytest.mark.parametrize("cls", [Fetched, FetchedByItself])
+def test_weights_that_are_not_there_are_left_as_drawn_and_the_recipe_says_so(cls):
+    found = synthesize(cls, {}, budget=BUDGET)
     assert not found.fetches
     assert "without the weights that it fetches" in found.describe()
 

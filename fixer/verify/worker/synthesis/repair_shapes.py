@@ -135,8 +135,8 @@ def _wrong_size(case: Case) -> Iterator[State]:
 
 def _in_proportion(size: int, seen: int, wanted: int) -> tuple[float, ...]:
     """Return sizes that may make what was seen what was wanted: a part of it, a factor twice, a summand."""
-    ratio = wanted / max(seen, 1)
-    return (size * ratio, size * math.sqrt(ratio), size + wanted - seen)
+    seen = max(seen, 1)
+    return (size * wanted / seen, size * math.sqrt(wanted / seen), size + wanted - seen)
 
 
 def _swapped(case: Case, pairs: list[tuple[int, int]]) -> Iterator[State]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,10 +33,11 @@ _INITIALISERS = {
     "xavier_uniform_",
 }
 _FETCHING = re.compile(
-    r"URLError|HTTPError|ConnectionError|OfflineMode|LocalEntryNotFound|refuses to use the network"
-    r"|torch.hub.checkpoints|couldn't connect|offline"
+    r"URLError|HTTPError|\bURL\b|[Ff]ailed to download|ConnectionError|OfflineMode|LocalEntryNotFound"
+    r"|refuses to use the network|torch.hub.checkpoints|couldn't connect|offline"
     r"|refuses to write .*\.(pth?|tar|bin|ckpt|npz|safetensors)"
 )
+_FETCHERS = ("load_state_dict_from_url", "load_url")
 
 
 class QuickValues(TorchFunctionMode):
@@ -87,6 +90,15 @@ class _Missing(dict):  # type: ignore[type-arg]
         return self
 
 
+def _fetchers() -> Iterator[tuple[Any, str]]:
+    """Yield where modules other than torch's hold a function of their own that fetches weights."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        for name in _FETCHERS:
+            if inspect.isfunction(names.get(name)) and names[name].__module__ != torch.hub.__name__:
+                yield module, name
+
+
 @contextlib.contextmanager
 def not_fetched(wanted: bool) -> Iterator[None]:
     """Leave a model's weights as they were drawn where it would load some that are not on this machine."""
@@ -107,6 +119,7 @@ def not_fetched(wanted: bool) -> Iterator[None]:
         (torch.hub, "_hub_dir", tempfile.gettempdir()),
         (torch, "load", load_if_there),
         (nn.Module, "load_state_dict", load_if_any),
+        *((module, name, lambda *_args, **_kwargs: _Missing()) for module, name in _fetchers()),
     )
     kept = [getattr(owner, name) for owner, name, _ in instead]
     try:
