@@ -1,5 +1,6 @@
 """Objects among the arguments of a constructor: configurations, services, modules that are asked for more."""
 
+import copy
 import json
 
 import pytest
@@ -16,6 +17,7 @@ from fixer.verify.worker.synthesis import (
     make_inputs,
     synthesize,
 )
+from fixer.verify.worker.synthesis.abstract import AbstractError
 from fixer.verify.worker.synthesis.probing import OnCpu, attempt
 
 BUDGET = 20.0
@@ -281,3 +283,55 @@ def test_an_attempt_leaves_torch_the_modes_that_it_had() -> None:
         assert failed is not None
         assert len(overrides._get_current_function_mode_stack()) == 2
     assert not overrides._get_current_function_mode_stack()
+
+
+class Density(nn.Module):
+    """Is never called: what it has is asked for by name."""
+
+    def forward(self, *args):
+        raise RuntimeError("a density cannot be called")
+
+    def sample(self, count):
+        return self._sample(count)
+
+    def log_prob(self, inputs):
+        return self._log_prob(inputs.flatten(1))
+
+    def _log_prob(self, inputs):
+        raise NotImplementedError
+
+    def _sample(self, count):
+        raise NotImplementedError
+
+
+class Laplace(Density):
+    def __init__(self, width):
+        super().__init__()
+        self.centre = nn.Parameter(torch.zeros(width))
+
+    def _log_prob(self, inputs):
+        return -(inputs - self.centre).abs().sum(1)
+
+    def _sample(self, count):
+        return torch.randn(count, len(self.centre)) + self.centre
+
+
+def test_a_method_is_called_where_forward_refuses_to_be():
+    found = Recipe.from_json(json.loads(json.dumps(synthesize(Laplace, {}, BUDGET).to_json())))
+    assert found.describe() == "Laplace(width=32); log_prob(inputs: float32[2, 32])"
+    module = build(Laplace, found)
+    args, kwargs = make_inputs(found, 1)
+    assert torch.equal(call(module, args, kwargs), module.log_prob(*args))
+    again = copy.deepcopy(module)
+    with torch.no_grad():
+        again.centre += 1
+    assert torch.equal(call(again, args, kwargs), again.log_prob(*args))
+
+
+def test_a_class_whose_methods_lack_what_subclasses_define_is_abstract():
+    with pytest.raises(AbstractError, match="_log_prob only raises"):
+        synthesize(Unfinished, {}, BUDGET)
+
+
+class Unfinished(Density):
+    """No subclass defines what it lacks."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .source import Sources
 
 
+_MEASURES = re.compile("log_prob|(compute_)?loss|(training_)?step|score|encode|predict")
+_OF_EVERY_MODULE = frozenset(dir(nn.Module))
+
+
 class AbstractError(HarnessError):
     """There is nothing in the class to run, whoever builds it."""
 
@@ -35,6 +39,28 @@ def refuse_declared(cls: type, sources: Sources) -> None:
     node = sources.function(forward) if inspect.isfunction(forward) else None
     if node is not None and source.is_empty(node):
         raise AbstractError(f"{cls.__qualname__} is abstract: the body of its forward is empty")
+
+
+def instead_of_forward(cls: type, sources: Sources) -> Iterator[str]:
+    """Yield the methods to call where `forward` does nothing but refuse: ``log_prob`` of a distribution."""
+    forward = signatures.entry(cls) if issubclass(cls, nn.Module) else None
+    node = sources.function(forward) if inspect.isfunction(forward) else None
+    if node is None or not source.is_stub(node):
+        return
+    found: dict[str, None] = {}
+    for base in cls.__mro__[: cls.__mro__.index(nn.Module)]:
+        for name, value in vars(base).items():
+            needs = signatures.parameters_of(value)[1:] if inspect.isfunction(value) else []
+            if (
+                name.startswith("_")
+                or name in _OF_EVERY_MODULE
+                or not any(map(signatures.is_required, needs))
+            ):
+                continue
+            body = sources.function(value)
+            if body is not None and not source.is_stub(body) and not source.is_empty(body):
+                found[name] = None
+    yield from sorted(found, key=lambda name: (not _MEASURES.fullmatch(name), not _MEASURES.search(name)))
 
 
 def refuse_unfinished(

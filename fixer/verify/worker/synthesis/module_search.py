@@ -53,7 +53,10 @@ _KEPT = 0.4
 class ModuleSearch:
     """Builds one class in one way after the other until one can be called."""
 
-    def __init__(self, cls: type, harness: dict[str, Any], context: Context, deadline: float) -> None:
+    def __init__(
+        self, cls: type, harness: dict[str, Any], context: Context, deadline: float, method: str | None = None
+    ) -> None:
+        """`method` is called instead of `forward`."""
         self._cls = cls
         self._harness = harness
         self._plan = Plan(cls, context)
@@ -65,9 +68,8 @@ class ModuleSearch:
         self._configured = user.configured_arguments(harness, self._plan.parameters)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
         calls = getattr(cls, "forward", None) is nn.Module.forward and signatures.entry(cls) is not None
-        self._draft = Recipe(
-            cls.__qualname__, Arguments(), Arguments(), "__call__" if calls else "forward", on_cpu=on_cpu
-        )
+        entry = method or ("__call__" if calls else "forward")
+        self._draft = Recipe(cls.__qualname__, Arguments(), Arguments(), entry, on_cpu=on_cpu)
         self._search = self._new_search()
         self._begun: list[InputSearch] = []
         self._set_ups = 0

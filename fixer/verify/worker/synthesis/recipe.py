@@ -23,6 +23,9 @@ _ON_CPU: set[str] = set()
 """Classes whose code names a CUDA device where only the CPU is wanted."""
 
 
+_USUAL = ("forward", "__call__", "__init__")
+
+
 @dataclass(frozen=True)
 class Arguments:
     """Arguments of one call: those given by position (with the parameter's name), and those given by name."""
@@ -59,6 +62,7 @@ class Recipe:
     construct: Arguments | None
     inputs: Arguments
     method: str = "forward"
+    """What a call runs: where `forward` only refuses to be called, another method that is called instead."""
     origin: str = "synthesised"
     """Where it comes from: ``synthesised``, ``the user's harness``, ``example_input_array``..."""
     factory: dict[str, str] | None = None
@@ -150,6 +154,8 @@ def build(cls: type, recipe: Recipe, maker: specs.Maker | None = None) -> Any:
         for name, given in recipe.setup:
             args, kwargs = given.make(specs.Maker(0, scope=globals_of(cls)))
             getattr(made, name)(*args, **kwargs)
+        if recipe.method not in _USUAL and isinstance(made, nn.Module):
+            made.forward = getattr(made, recipe.method)
         return made
 
 

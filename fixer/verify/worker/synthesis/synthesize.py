@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ _SECONDS_BEFORE_OWNERS = 1.5
 """When to turn to larger models that hold the class; afterwards the search for itself goes on."""
 _SECONDS_FOR_OWNER = 2.0
 _SECONDS_FOR_ARGUMENT = 0.4
+_METHODS = 3
+"""How many methods are tried instead of a `forward` that only refuses to be called."""
 
 
 def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
@@ -59,7 +62,7 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     own = ModuleSearch(cls, harness, context, deadline - budget + first)
     try:
         abstract.refuse_declared(cls, context.sources)
-        return own.run()
+        return _otherwise(cls, context, deadline) or own.run()
     except abstract.AbstractError:
         found = _completed(cls, context, deadline, is_abstract=True)
         if found is None:
@@ -68,6 +71,21 @@ def synthesize(cls: type, hints: dict[str, Any], budget: float = 2.0) -> Recipe:
     except HarnessError:
         found = _taken_out(cls, context, deadline) or _completed(cls, context, deadline)
         return found or own.resume(deadline)
+
+
+def _otherwise(cls: type, context: Context, deadline: float) -> Recipe | None:
+    """Call another method where `forward` only refuses to be called; None if none can be, or need be."""
+    names = list(itertools.islice(abstract.instead_of_forward(cls, context.sources), _METHODS))
+    errors: list[HarnessError] = []
+    for name in names:
+        until = clock.now() + (deadline - clock.now()) / 2
+        try:
+            return ModuleSearch(cls, {}, context, until, name).run()
+        except HarnessError as error:
+            errors.append(error)
+    if errors and all(isinstance(error, abstract.AbstractError) for error in errors):
+        raise errors[0]
+    return None
 
 
 def _completed(cls: type, context: Context, deadline: float, is_abstract: bool = False) -> Recipe | None:
