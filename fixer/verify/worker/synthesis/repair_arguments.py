@@ -150,18 +150,26 @@ def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     yield from repair_objects.layers_inside(failure, state, plan)
     yield from repair_objects.sizes_inside(failure, state, plan)
     yield from repair_items.other_objects(failure, state, plan)
+    yield from repair_lengths.for_other_ranks(failure, state, plan)
 
 
 def shrunk(state: State, plan: Plan) -> Iterator[State]:
-    """Yield arguments that make a smaller model; nothing if none of them is a size."""
+    """Yield arguments that make a smaller model; nothing if none of them is a size.
+
+    Sides of images stay as they are at first: other arguments depend on them, and few parameters do.
+    """
     defaults = {name: specs.spec_of(value) for name, value in plan.defaults.items() if name not in state}
+    given = {**state, **{name: spec for name, spec in defaults.items() if spec is not None}}
     for factor in (8, 4, 16, 32, 2):
-        smaller = {name: _shrunk(spec, factor) for name, spec in state.items()}
-        for name, spec in defaults.items():
-            if spec is not None and _shrunk(spec, factor) != spec:
-                smaller[name] = _shrunk(spec, factor)
-        if smaller != state:
-            yield smaller
+        changed = {name: _shrunk(spec, factor) for name, spec in given.items()}
+        smaller = {name: spec for name, spec in changed.items() if name in state or spec != given[name]}
+        with_sides = {
+            name: given[name] if names.is_side(name) and name in state else spec
+            for name, spec in smaller.items()
+        }
+        for found in (with_sides, smaller):
+            if found != state and (found is smaller or found != smaller):
+                yield found
 
 
 def _shrunk(spec: Spec, factor: int) -> Spec:
@@ -314,6 +322,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_lengths.unpacked,
     _not_nested,
     repair_lengths.related,
+    repair_lengths.for_other_ranks,
     _wrong_kind,
     legal_attribute,
     _other_stand_in,

@@ -75,7 +75,49 @@ def related(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             if spec is None or type(wanted) is not int or not 0 < wanted <= _LONGEST:
                 continue
             if spec["kind"] in ("list", "tuple") and len(spec["items"]) != wanted and spec["items"]:
+                yield _together(state, len(spec["items"]), wanted)
                 yield {**state, str(name): _resized(spec, wanted)}
+
+
+_FOR_RANK = re.compile(
+    r"[Ee]xpected (?P<wanted>\d)D \(unbatched\) or \dD \(batched\) input to conv\dd, but got input of size: "
+    r"\[(?P<given>[\d, ]+)\]"
+)
+
+
+def for_other_ranks(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A layer was built for images, the model calls it with volumes: lists have an item for each axis."""
+    match = _FOR_RANK.search(failure.message)
+    if match is not None:
+        axes = int(match["wanted"]) - 1
+        needed = match["given"].count(",") - 1
+        known = {**_described(plan), **state}
+        for name, spec in known.items():
+            if spec["kind"] in ("list", "tuple") and len(spec["items"]) == axes != needed > 0:
+                yield _together(state, axes, needed)
+                yield {**state, name: _resized(spec, needed)}
+
+
+def _described(plan: Plan) -> State:
+    """Return the defaults that are lists."""
+    found = {
+        name: specs.spec_of(value)
+        for name, value in plan.defaults.items()
+        if isinstance(value, (list, tuple))
+    }
+    return {name: spec for name, spec in found.items() if spec is not None}
+
+
+def _together(state: State, length: int, wanted: int) -> State:
+    """Give all lists of plain values that are as long as each other another length."""
+    return {
+        name: _resized(spec, wanted)
+        if spec["kind"] in ("list", "tuple")
+        and len(spec["items"]) == length
+        and all(item["kind"] == "literal" for item in spec["items"])
+        else spec
+        for name, spec in state.items()
+    }
 
 
 def _measured(node: ast.expr) -> str | None:

@@ -23,6 +23,7 @@ _MOST_SIZES = 5
 _MOST_PAIRS = 14
 _MOST_NAMED = 3
 _LEAST_SIDE = 5
+_OF_VOLUME = 3
 _ROUNDING = 1e-6
 
 
@@ -36,10 +37,13 @@ def named_sides(case: Case) -> Iterator[State]:
     pairs += [list(pair) for pair in itertools.permutations(single, 2)]
     pairs += [[side, side] for side in single]
     least = 3 if _DEPENDS_ON_SIDES.search(case.message) else 4  # else features are at odds, not sides
+    volumes = [item for item in known if len(item) == _OF_VOLUME]
     for path, spec in case.suspects:
         shape = spec["shape"]
-        for sides in pairs if len(shape) >= least and specs.is_floating(spec) else ():
-            changed = [*shape[:-2], *sides]
+        several = [sides for sides in pairs if len(shape) >= least]
+        several += [sides for sides in volumes if len(shape) == _OF_VOLUME + 2]
+        for sides in several if specs.is_floating(spec) else ():
+            changed = [*shape[: -len(sides)], *sides]
             if changed != shape and math.prod(changed) <= LARGEST_VOLUME:
                 yield specs.replaced(case.state, path, {**spec, "shape": changed})
 
@@ -102,7 +106,7 @@ def _in_one_direction(case: Case) -> Iterator[State]:
 
 _DEPENDS_ON_SIDES = re.compile(
     r"mat1 and mat2|invalid for input of size|[Kk]ernel size|[Oo]utput size is too small"
-    r"|Padding size should be less"
+    r"|Padding size should be less|more than 1 spatial"
 )
 
 
@@ -124,7 +128,8 @@ def other_sides(case: Case, ratio: float, are_larger: bool = False) -> Iterator[
         spatial = len(shape) - 2
         fitting = round(shape[-1] * ratio ** (1 / spatial))
         named = [int(number) for number in re.findall(r"\b\d{2,3}\b", case.message)]
-        sides = (*named, fitting, *_SIDES)
+        doubled = (2 * shape[-1],) if are_larger and spatial > 2 else ()  # skips need sides that halve well
+        sides = (*named, *doubled, fitting, *_SIDES)
         for side in dict.fromkeys(side for side in sides if side > shape[-1] or not are_larger):
             if 0 < side <= LARGEST_SIZE and math.prod(shape[:2]) * side**spatial <= LARGEST_VOLUME:
                 changed = case.state
@@ -199,7 +204,7 @@ def too_small(case: Case) -> Iterator[State]:
     """Not enough room for a kernel, a pool or a statistic."""
     if not re.search(_SMALL, case.message, re.IGNORECASE):
         return
-    if re.search(r"value|empty|element", case.message):
+    if re.search(r"value|empty|(?<!spatial )element", case.message):
         yield from larger_batch(case)
     for path, spec in case.suspects:
         rank = len(spec["shape"])

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import specs
+import torch
+
+from . import mismatch, specs
 
 if TYPE_CHECKING:
     from .case import Case
@@ -80,7 +82,7 @@ _DOMAIN = re.compile(
 
 def _out_of_domain(case: Case) -> Iterator[State]:
     """Probabilities, positive numbers: try numbers between 0 and 1, in one input and in all of them."""
-    if not _DOMAIN.search(case.message):
+    if not _DOMAIN.search(case.message) and not _compares_values(case):
         return
     everything = case.state
     for path, spec in case.suspects:
@@ -89,6 +91,15 @@ def _out_of_domain(case: Case) -> Iterator[State]:
             everything = specs.replaced(everything, path, bounded)
             yield specs.replaced(case.state, path, bounded)
     yield everything
+
+
+def _compares_values(case: Case) -> bool:
+    """Whether the guard which raised compared what stands in a tensor with a number."""
+    sides = (
+        {type(left), type(right)}
+        for left, right, _ in mismatch.compared(case.failure, case.probe.context.sources)
+    )
+    return any(torch.Tensor in found and found & {int, float} for found in sides)
 
 
 def _not_definite(case: Case) -> Iterator[State]:

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import mismatch, source, specs
 
@@ -163,7 +163,7 @@ def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Divisibility, equality and bounds that an assert or a raise spelled out."""
     suspects = suspected(failure, state, plan)
     numbers = [name for name in suspects if _number(name, state, plan) is not None]
-    if re.search(r"divisible|multiple|divid", failure.message) or _has_modulo(failure, plan):
+    if re.search(r"div\w+ble|multiple|divid", failure.message) or _has_modulo(failure, plan):
         for value in (32, 48, 96, 64, 1, 2, 4, 8, 16, 3):
             yield from ({**state, name: specs.literal(value)} for name in numbers[:3])
     between = re.search(r"between (-?\d+(?:\.\d+)?) and (-?\d+(?:\.\d+)?)", failure.message)
@@ -180,7 +180,8 @@ def legal_number(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             if type(other) in (int, float, str):
                 step = 1 if type(other) is int and isinstance(node.ops[0], (ast.Gt, ast.LtE)) else 0
                 for value in (other + step, other) if step else (other,):
-                    yield from ({**state, name: specs.literal(value)} for name in suspects[:3])
+                    fitting = (name for name in suspects[:3] if _is_alike(value, _number(name, state, plan)))
+                    yield from ({**state, name: specs.literal(value)} for name in fitting)
         if isinstance(left, (list, tuple)) or isinstance(right, (list, tuple)):
             yield from _equal_lengths(state)
     if isinstance(failure.error, (ZeroDivisionError, RuntimeError, ValueError)):
@@ -205,6 +206,11 @@ def legal_dimension(failure: Failure, state: State, plan: Plan) -> Iterator[Stat
             yield {**state, name: {**spec, "items": order}}
         elif match[2] is not None and spec == specs.literal(int(match[2])):
             yield from ({**state, name: specs.literal(place)} for place in (1, 0))
+
+
+def _is_alike(value: Any, given: Any) -> bool:
+    """Whether a value may stand for a number: what was counted is not cut into pieces."""
+    return not (isinstance(given, int) and isinstance(value, float) and value != int(value))
 
 
 def _in_ratio(seen: int, wanted: int, numbers: list[str], state: State, plan: Plan) -> Iterator[State]:

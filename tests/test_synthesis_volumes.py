@@ -1,0 +1,74 @@
+"""Volumes: lists that have an item for each axis, and sides that stay when a model is made smaller."""
+
+import pytest
+import torch
+from torch import nn
+
+from fixer.verify.worker.synthesis import arguments_for, synthesize
+from fixer.verify.worker.synthesis.arguments import Context
+from fixer.verify.worker.synthesis.repair_arguments import Plan, shrunk
+from fixer.verify.worker.synthesis.source import Sources
+from fixer.verify.worker.synthesis.specs import text_of
+from tests.synthesis_support import require_differentiated
+
+BUDGET = 20.0
+"""Much more than any needs: what takes part in a crowd must not fail."""
+
+
+class Cubes(nn.Module):
+    """Cuts a volume of one size into cubes; nothing says that both lists have three items."""
+
+    def __init__(self, width: int, cube_size: tuple[int, ...], grid_shape: tuple[int, ...] | None = None):
+        super().__init__()
+        assert grid_shape is not None
+        assert len(grid_shape) == 3, "only volumes"
+        if width % 9:
+            raise ValueError("the width must be divsible by nine")
+        cells = [whole // part for whole, part in zip(grid_shape, cube_size, strict=False)]
+        self.cut = (nn.Conv2d if len(cube_size) == 2 else nn.Conv3d)(2, width, cube_size, cube_size)
+        self.places = nn.Parameter(torch.zeros(1, width, *cells))
+        self.norm = nn.InstanceNorm3d(width, affine=True)
+
+    def forward(self, x):
+        return self.norm(self.cut(x) + self.places)
+
+
+class Ordered(nn.Module):
+    """Takes shares, and says so in a guard."""
+
+    def __init__(self):
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.ones(()))
+
+    def forward(self, x, share):
+        assert ((share >= 0.0) & (share <= 1.0)).all()
+        return (x * self.sharpness).softmax(-1) * share
+
+
+class Large(nn.Module):
+    def __init__(self, planes: int = 64, image_size: int = 64):
+        super().__init__()
+        self.fc = nn.Linear(planes * image_size, planes)
+
+
+@pytest.mark.parametrize("cls", [Cubes, Ordered])
+def test_it_runs(cls):
+    require_differentiated(cls, BUDGET)
+
+
+def test_lists_grow_together():
+    built = arguments_for(Cubes, {}, BUDGET).construct
+    assert built is not None
+    lengths = {len(spec["items"]) for _, spec in [*built.args, *built.kwargs.items()] if "items" in spec}
+    assert lengths == {3}
+
+
+def test_what_is_held_against_numbers_is_drawn_between_them():
+    assert "share: float32" in synthesize(Ordered, {}, 0.2).describe()  # before there was time to guess
+
+
+def test_models_shrink_before_their_sides():
+    plan = Plan(Large, Context(Sources({}, Large)))
+    state = plan.start() | {name: {"kind": "literal", "value": 64} for name in ("planes", "image_size")}
+    found = [{name: text_of(spec) for name, spec in item.items()} for item in shrunk(state, plan)]
+    assert found[:2] == [{"planes": "8", "image_size": "64"}, {"planes": "8", "image_size": "8"}]
