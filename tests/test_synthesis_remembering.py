@@ -128,7 +128,68 @@ def tower_large():
     return Tower([30, 40])
 
 
-@pytest.mark.parametrize("cls", [SpikingDigits, Ordered, Waiting, Coupling, Tower])
+class Pipeline(nn.Module):
+    """Looks modules up in a table, and checks settings by names that it lists."""
+
+    NEEDED = ("rate",)
+
+    def __init__(self, modules=None, hparams=None):
+        super().__init__()
+        if hparams is None:
+            raise ValueError("Need to provide hparams")
+        for name in self.NEEDED:
+            if name not in hparams:
+                raise ValueError(f"Need hparams['{name}']")
+        self.rate = hparams["rate"]
+        self.mods = nn.ModuleDict(modules)
+
+    def forward(self, waves):
+        return self.mods.encoder(waves) / self.rate
+
+
+class Reflected(nn.Module):
+    """Folds a signal into rows and pads each with its mirror image, which cannot be longer than it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 5)
+
+    def forward(self, x):
+        rows, channels, length = x.shape
+        x = nn.functional.pad(x, (0, -length % 4), "reflect")
+        x = x.view(rows, channels, -1, 4)
+        return self.conv(nn.functional.pad(x, (2, 2, 2, 2), "reflect"))
+
+
+class Target(nn.Module):
+    """Says of what it is given that it needs no gradients, and turns it into an array."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x, target):
+        for row in target:
+            row.requires_grad = False
+        return self.fc(x).sum() * float(target.numpy().sum())
+
+
+class Classifier(nn.Module):
+    """Its features are pooled to squares of seven: how many channels there are, only the last layer says."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.features = features
+        self.pool = nn.AdaptiveAvgPool2d(7)
+        self.fc = nn.Linear(512 * 49, 2)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.features(x)).flatten(1))
+
+
+@pytest.mark.parametrize(
+    "cls", [Pipeline, Reflected, Target, Classifier, SpikingDigits, Ordered, Waiting, Coupling, Tower]
+)
 def test_a_class_is_built_called_and_differentiated(cls: type) -> None:
     require_differentiated(cls, BUDGET)
 

@@ -97,6 +97,16 @@ class Context:
         return self._made.get(cls)
 
 
+def _settings_first(evidence: Iterator[Spec], name: str, context: Context) -> Iterator[Spec]:
+    """Yield a record before lists and numbers: much is asked of settings that would do for those as well."""
+    first = next(evidence, None)
+    if first is not None and first["kind"] in ("list", "tuple", "literal"):
+        yield from of_kind("namespace", name, context)
+    if first is not None:
+        yield first
+    yield from evidence
+
+
 def _raises(code: types.CodeType) -> bool:
     """Whether a function may do nothing but raise: it is short, and raises somewhere."""
     is_short = len(code.co_code) <= _LONGEST_STUB
@@ -130,7 +140,10 @@ def _candidates(
         yield specs.literal(False if default is True else None) if off else ABSENT
     if names.is_device(name):
         yield from of_kind("device", name, context)
-    yield from context.evidence(parameter, function)
+    evidence = context.evidence(parameter, function)
+    if names.kind_of(name) == "namespace":
+        evidence = _settings_first(evidence, name, context)
+    yield from evidence
     owner = signatures.owner_of(function)
     if owner is not None and not issubclass(owner, nn.Module):
         yield from in_role(name, context)

@@ -45,7 +45,11 @@ _LEAST_SECONDS_FOR_ONE_CALL = 0.1
 _CALLS_FOR_ONE = 5
 _SECONDS_TO_GO_BACK = 0.2
 """A call that takes longer is not differentiated, which would take twice as long again."""
-_IN_PLACE = re.compile("a leaf Variable|modified by an inplace operation")
+_IN_PLACE = re.compile(
+    r"a leaf Variable|modified by an inplace operation|requires_grad flags of leaf"
+    r"|numpy\(\) on Tensor that requires"
+)
+"""What an input that requires gradients is refused for."""
 
 
 class UnsuitableError(Exception):
@@ -268,15 +272,16 @@ class InputSearch:
         took = clock.now() - begun
         if found.failure is not None and found.failure.is_out_of_time and took > _LEAST_SECONDS_FOR_ONE_CALL:
             context.patience = max(took / 2, _LEAST_SECONDS_FOR_ONE_CALL)
-        self._allow(begun + _CALLS_FOR_ONE * took)
+        self._allow_for(begun, took)
         return found
 
-    def _allow(self, until: float) -> None:
-        """Go on until then in any case: what takes long to call is worth some calls more."""
-        if self._weaker is None and self._deadline < min(until, self._latest):
-            self._deadline = min(until, self._latest)
+    def _allow_for(self, begun: float, took: float) -> None:
+        """Go on for longer after a call that took long: more such calls are worth it, while there is time."""
+        until = min(begun + _CALLS_FOR_ONE * took, self._latest - took)
+        if self._weaker is None and self._deadline < until:
+            self._deadline = until
             if self._found is not None:
-                self._found.deadline = self._deadline
+                self._found.deadline = until
 
     def _judged(self, attempt: Attempt, state: State) -> Attempt:
         """Turn a call that shows too little into a failure, but remember it: nothing better may come."""

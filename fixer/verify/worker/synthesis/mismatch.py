@@ -218,9 +218,14 @@ def value_in(node: ast.expr, frame: Frame) -> Any:
 def missing_key(failure: Failure) -> str | None:
     """Return the entry that a namespace or a stand-in turned out not to have."""
     match = re.search(
-        r"'(?:Namespace|PassThrough|Several|Record)' object has no attribute '(\w+)'", failure.message
+        r"'(?:Namespace|PassThrough|Several|Record|ModuleDict)' object has no attribute '(\w+)'",
+        failure.message,
     )
     match = match or re.search(r"^Missing key (\w+)", failure.message)  # as OmegaConf says it
+    if match is None and not isinstance(failure.error, KeyError):
+        match = re.search(
+            r"\b(?:need|miss|lack|requir|provid|expect).*\[['\"](\w+)['\"]\]", failure.message, re.IGNORECASE
+        )
     if match:
         return match[1]
     key = failure.error.args[0] if isinstance(failure.error, KeyError) and failure.error.args else None
@@ -279,12 +284,28 @@ _POOLED = r"input size: \(\d+x([\dx]+)\)\. Calculated output size: \(\d+x([-\dx]
 _POOLED_ENOUGH = 4
 
 
+_PADDED = r"got: padding \(([\d, ]+)\) at dimension (\d+) of input \[([\d, ]+)\]"
+_FIRST_SIDE = 2
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
 def sides_and_kernel(message: str) -> list[tuple[int, int]]:
     """Return each side with the least that it has to be, empty if the message names none."""
     match = re.search(r"input size per channel: \(([\dx ]+)\)\. Kernel size: \(([\dx ]+)\)", message)
     if match:
         sides, kernel = ([int(side) for side in group.split("x")] for group in match.groups())
         return list(zip(sides, kernel))
+    match = re.search(_PADDED, message)
+    if match:
+        pads, dimension, sides = _numbers(match[1]), int(match[2]), _numbers(match[3])
+        return [
+            (side, max(pads) + 1 if place == dimension else side)
+            for place, side in enumerate(sides)
+            if place >= min(dimension, _FIRST_SIDE)
+        ]
     match = re.search(_POOLED, message)
     if match:
         sides, pooled = ([int(side) for side in group.split("x")] for group in match.groups())

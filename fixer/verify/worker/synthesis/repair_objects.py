@@ -40,6 +40,9 @@ def missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]
     key = mismatch.missing_key(failure) or next(iter(demanded), None)
     if key is None:
         return
+    if "'ModuleDict' object" in failure.message:
+        yield from _missing_module(key, state, plan)
+        return
     guesses = list(itertools.islice(entry_guesses(key, failure, plan), _GUESSES))
     asked = _asked_for(key, failure, plan)
     spaces = [(path, spec) for name in state for path, spec in specs.namespaces(state[name], (name,))]
@@ -67,6 +70,15 @@ def missing_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]
         for path, spec in spaces:
             if key not in spec["items"]:
                 yield specs.replaced(state, (*path, key), guess)
+
+
+def _missing_module(key: str, state: State, plan: Plan) -> Iterator[State]:
+    """A table of modules lacks one: it was made of a table that was given, or left out."""
+    for name, default in plan.defaults.items():
+        table = state.get(name, specs.namespace() if default is None else None)
+        if table is not None and table["kind"] == "namespace" and "mod" in name:
+            for module in of_kind("module", key, plan.context)[:_GUESSES]:
+                yield {**state, name: {**table, "items": {**table["items"], key: module}}}
 
 
 def _asked_for(key: str, failure: Failure, plan: Plan) -> set[str]:
