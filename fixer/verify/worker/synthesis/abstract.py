@@ -42,10 +42,13 @@ def refuse_declared(cls: type, sources: Sources) -> None:
 
 
 def instead_of_forward(cls: type, sources: Sources) -> Iterator[str]:
-    """Yield the methods to call where `forward` does nothing but refuse: ``log_prob`` of a distribution."""
+    """Yield the methods to call where `forward` does nothing but refuse: ``log_prob`` of a distribution.
+
+    None where subclasses have a `forward` of their own: then it is only theirs to write.
+    """
     forward = signatures.entry(cls) if issubclass(cls, nn.Module) else None
     node = sources.function(forward) if inspect.isfunction(forward) else None
-    if node is None or not source.is_stub(node):
+    if node is None or not source.is_stub(node) or any("forward" in vars(sub) for sub in _subclasses(cls)):
         return
     found: dict[str, None] = {}
     for base in cls.__mro__[: cls.__mro__.index(nn.Module)]:

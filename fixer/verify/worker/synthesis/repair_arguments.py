@@ -28,12 +28,13 @@ from . import (
     specs,
     wanted,
 )
-from .arguments import without_absent
+from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import of_kind
 from .repair_values import (
     any_lengths,
     as_fractions,
+    in_failing_lines,
     is_named,
     legal_attribute,
     legal_dimension,
@@ -261,6 +262,14 @@ def _none_given(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: spec} for spec in plan.guesses(name)[:4])
 
 
+def _none_read(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """The failing lines read something off an argument that was left out."""
+    if "'NoneType' object" in failure.message:
+        for name in in_failing_lines(failure, plan):
+            if name not in state and plan.defaults[name] is None:
+                yield from ({**state, name: spec} for spec in plan.guesses(name)[:3] if spec != ABSENT)
+
+
 _LEFT_OUT = re.compile(
     r"not (been )?(specified|given|provided|passed|set|supplied)"
     r"|(must|needs? to|should|has to|have to) (also )?be (specified|given|provided|passed|set|supplied)"
@@ -314,6 +323,9 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _too_large,
     _tensor_arguments,
     as_fractions,
+    repair_objects.class_itself,
+    repair_fields.defaulted_entry,
+    _none_read,
     repair_items.added,
     repair_items.lacking,
     repair_items.called,

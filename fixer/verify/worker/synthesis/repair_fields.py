@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import names, repair_objects, signatures, specs
+from . import names, repair_objects, signatures, source, specs
 from .kinds import of_kind
 
 if TYPE_CHECKING:
@@ -60,6 +60,29 @@ def _values(spec: Spec, cls: type) -> State:
     given = {item.name: value for item, value in zip(parameters, spec["args"])}
     known = {name: value for name, value in defaults.items() if value is not None}
     return {**known, **given, **spec["kwargs"]}
+
+
+def defaulted_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """An attribute that failing lines read is an entry of an argument, or a default that is of no use."""
+    read = attributes_read(failure, plan)
+    functions = [function for _, function in signatures.constructors(plan.cls)]
+    for node in map(plan.context.sources.function, functions):
+        for attribute, name, key in _entries_kept(node) if node is not None else ():
+            spec = state.get(name) or specs.namespace()
+            is_open = name in plan.defaults and spec["kind"] == "namespace" and key not in spec["items"]
+            for guess in _guesses(key, plan)[:2] if attribute in read and is_open else ():
+                yield {**state, name: specs.namespace({**spec["items"], key: guess})}
+
+
+def _entries_kept(node: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """Yield attribute, argument and key of each ``self.depth = settings.get("depth", 0)``."""
+    for item in ast.walk(node):
+        call = item.value if isinstance(item, ast.Assign) else None
+        if isinstance(item, ast.Assign) and isinstance(call, ast.Call) and call.args:
+            held, _, method = (source.dotted(call.func) or "").rpartition(".")
+            key, target = source.constant(call.args[0]), source.dotted(item.targets[0]) or ""
+            if method == "get" and isinstance(key, str) and target.startswith("self."):
+                yield target[5:], held.rpartition(".")[2], key
 
 
 def attributes_read(failure: Failure, plan: Plan) -> set[str]:

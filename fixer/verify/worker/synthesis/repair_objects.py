@@ -224,6 +224,16 @@ def called_object(failure: Failure, state: State, _plan: Plan) -> Iterator[State
                 yield specs.replaced(state, path, specs.helper("PassThrough", **spec["items"]))
 
 
+def class_itself(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
+    """A layer among the arguments was called as if it were to be built: its class was wanted."""
+    match = re.search(r"(\w+)\.forward\(\) missing \d+ required positional", failure.message)
+    if match is None or not any(frame.function == "__init__" for frame in failure.own_frames[-1:]):
+        return
+    for name, spec in state.items():
+        if spec["kind"] == "new" and spec["class"]["value"].rpartition(".")[2] == match[1]:
+            yield {**state, name: spec["class"]}
+
+
 _INSIDE = ("children", "named_children", "modules", "named_modules")
 
 

@@ -31,7 +31,10 @@ _SAID = (
     (("module",), r"has no attribute '(parameters|modules|eval|train|state_dict|forward|weight|inverse)'"),
     (("module",), r"has no attribute '(log_prob|sample)'"),
     (("namespace", "module", "list"), r"'\w+' object has no attribute"),
-    (("namespace",), r"argument after \*\* must be a mapping"),
+    (
+        ("namespace",),
+        r"argument after \*\* must be a mapping|must be integers( or slices)?, not '?str",
+    ),
     (("tensor", "int"), r"between instances of '(Tensor|list|tuple)' and"),
     (
         ("int", "float", "list"),
