@@ -106,6 +106,21 @@ class Hourglass(nn.Module):
         return image
 
 
+class Widening(nn.Module):
+    """Adds its input to four times as many channels as it works with, whatever else it is given."""
+
+    def __init__(self, inplanes, planes, stride=1, shortcut=None):
+        super().__init__()
+        self.narrow = nn.Conv2d(inplanes, planes, 1)
+        self.middle = nn.Conv2d(planes, planes, 3, stride=stride, padding=1)
+        self.wide = nn.Conv2d(planes, 4 * planes, 1)
+        self.shortcut = shortcut
+
+    def forward(self, x):
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        return self.wide(self.middle(self.narrow(x)).relu()) + shortcut
+
+
 @pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel, OneSignal])
 def test_sides_are_found(cls):
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
@@ -164,6 +179,13 @@ def test_sides_leave_room_for_a_long_kernel_at_once():
 )
 def test_shapes_in_letters_are_read(message, wanted):
     assert template(message) == wanted
+
+
+def test_widths_that_go_together_are_found_before_anything_else_is_built():
+    found = synthesize(Widening, {}, BUDGET)
+    given = {name: spec["value"] for name, spec in found.construct.args}
+    assert given.keys() == {"inplanes", "planes"}
+    assert given["inplanes"] == 4 * given["planes"]
 
 
 @pytest.mark.parametrize(("cls", "side", "calls"), [(Pooled, 224, 4), (Hourglass, 32, 3)])

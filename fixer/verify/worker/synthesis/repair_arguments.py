@@ -42,6 +42,7 @@ from .repair_values import (
     legal_number,
     legal_string,
     suspected,
+    widths_at_odds,
 )
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     yield from repair_objects.sizes_inside(failure, state, plan)
     yield from repair_items.other_objects(failure, state, plan)
     yield from repair_lengths.for_other_ranks(failure, state, plan)
+    yield from widths_at_odds(failure, state, plan)
 
 
 def shrunk(state: State, plan: Plan) -> Iterator[State]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import mismatch, source, specs
+from . import mismatch, names, source, specs
 
 if TYPE_CHECKING:
     from .probing import Failure, Frame
@@ -211,6 +211,22 @@ def legal_dimension(failure: Failure, state: State, plan: Plan) -> Iterator[Stat
 def _is_alike(value: Any, given: Any) -> bool:
     """Whether a value may stand for a number: what was counted is not cut into pieces."""
     return not (isinstance(given, int) and isinstance(value, float) and value != int(value))
+
+
+_SIZES_AT_ODDS = re.compile(
+    r"must match (the size|except)|shapes cannot be multiplied|to have \d+ channels|broadcast"
+)
+_WIDTHS = 3
+
+
+def widths_at_odds(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """Two widths that have to go together, as where a block adds its input to four times as many channels."""
+    if not _SIZES_AT_ODDS.search(failure.message):
+        return
+    given = [name for name in suspected(failure, state, plan) if name in state and names.is_width(name)]
+    for seen, wanted in list(mismatch.sizes(failure, plan.context.sources))[:2]:
+        yield from _in_ratio(seen, wanted, given[:_WIDTHS], state, plan)
+        yield from _in_ratio(wanted, seen, given[:_WIDTHS], state, plan)
 
 
 def _in_ratio(seen: int, wanted: int, numbers: list[str], state: State, plan: Plan) -> Iterator[State]:
