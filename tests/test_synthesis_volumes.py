@@ -73,3 +73,25 @@ def test_models_shrink_before_their_sides():
     state = plan.start() | {name: {"kind": "literal", "value": 64} for name in ("planes", "image_size")}
     found = [{name: text_of(spec) for name, spec in item.items()} for item in shrunk(state, plan)]
     assert found[:2] == [{"planes": "8", "image_size": "64"}, {"planes": "8", "image_size": "8"}]
+
+
+class Probed(nn.Module):
+    """Its constructor runs its layers to see what is left of an image."""
+
+    def __init__(self, input_shape, n_actions):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(input_shape[0], 4, 8, 4), nn.Conv2d(4, 4, 4, 2), nn.Conv2d(4, 4, 3)
+        )
+        left = self.layers(torch.zeros(1, *input_shape))
+        self.head = nn.Linear(left.numel(), n_actions)
+
+    def forward(self, x):
+        return self.head(self.layers(x).flatten(1))
+
+
+def test_constructors_that_run_their_layers_get_larger_sides():
+    require_differentiated(Probed, 1.0)
+    assert "input_shape=(16, 64, 64)" in synthesize(Probed, {}, 1.0).describe().replace("[", "(").replace(
+        "]", ")"
+    )

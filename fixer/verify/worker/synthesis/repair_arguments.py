@@ -337,6 +337,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     _not_nested,
     repair_lengths.related,
     repair_lengths.for_other_ranks,
+    repair_lengths.room_for_kernel,
     _wrong_kind,
     legal_attribute,
     _other_stand_in,

@@ -79,6 +79,28 @@ def related(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
                 yield {**state, str(name): _resized(spec, wanted)}
 
 
+def room_for_kernel(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A constructor tries its layers on something too small: larger sides, of which a shape holds two."""
+    if not mismatch.sides_and_kernel(failure.message):
+        return
+    given = {name: state.get(name) or specs.spec_of(value) for name, value in plan.defaults.items()}
+    for factor in (4, 2, 8):
+        for name, spec in given.items():
+            grown = None if spec is None else _grown(name, spec, factor)
+            if grown is not None:
+                yield {**state, name: grown}
+
+
+def _grown(name: str, spec: Spec, factor: int) -> Spec | None:
+    """Return larger sides, None where there are none."""
+    if spec["kind"] in ("list", "tuple") and len(spec["items"]) > 1 and names.is_side(name):
+        sides = [_grown(name, item, factor) for item in spec["items"][-2:]]
+        kept = [*spec["items"][:-2], *(side for side in sides if side is not None)]
+        return {**spec, "items": kept} if len(kept) == len(spec["items"]) else None
+    is_side = spec["kind"] == "literal" and type(spec["value"]) is int and names.is_side(name)
+    return specs.literal(spec["value"] * factor) if is_side and spec["value"] > 1 else None
+
+
 _FOR_RANK = re.compile(
     r"[Ee]xpected (?P<wanted>\d)D \(unbatched\) or \dD \(batched\) input to conv\dd, but got input of size: "
     r"\[(?P<given>[\d, ]+)\]"
