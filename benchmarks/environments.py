@@ -34,12 +34,19 @@ _TOO_LARGE = re.compile(
 _SUITABLE = ["--no-deps", "--quiet", "--no-compile", "--no-warn-conflicts", "--no-build-isolation"]
 
 
-def environment(name: str, version: str) -> tuple[Path, dict[str, str]]:
-    """The folder with what a package depends on, and why each dependency that is not there is missing."""
+def environment(name: str, version: str, asked: Iterable[str] = ()) -> tuple[Path, dict[str, str]]:
+    """The folder with what a package depends on, and why each dependency that is not there is missing.
+
+    `asked`: modules that its classes look for, beside what has to be there; those that some extra of the
+    package declares are installed too.
+    """
     kept = json.loads(CHOSEN.read_text("utf-8")) if CHOSEN.exists() else {}
     key = f"{name}=={version}"
     folder = CACHE / "environments" / f"{name}-{version}"
     chosen = kept.get(key) or _choose(name, version)
+    more = optional(name, version, asked) - chosen["versions"].keys() - chosen["left_out"].keys()
+    if more:
+        chosen = _choose(name, version, more)
     mark = folder / "chosen.json"
     if not mark.exists() or json.loads(mark.read_text("utf-8")) != chosen:
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,13 +62,33 @@ def environment(name: str, version: str) -> tuple[Path, dict[str, str]]:
     return folder, chosen["left_out"]
 
 
-def _choose(name: str, version: str) -> dict[str, dict[str, str]]:
-    """Walk through the dependencies, breadth first; of each the newest version that all allow."""
+_DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "skimage": "scikit-image"}
+_DISTRIBUTIONS |= {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+
+
+def optional(name: str, version: str, modules: Iterable[str]) -> set[str]:
+    """Which of some modules come from distributions that a package declares to be optional."""
+    own = metadata(_install(name, f"=={version}"))
+    declared = {canonicalize_name(item.name) for item in requirements(own, _extras(own))}
+    return declared & {canonicalize_name(_DISTRIBUTIONS.get(module, module)) for module in modules}
+
+
+def _extras(of: Distribution) -> set[str]:
+    return set(of.metadata.get_all("Provides-Extra") or ())
+
+
+def _choose(name: str, version: str, more: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+    """Walk through the dependencies, breadth first; of each the newest version that all allow.
+
+    `more` names those of its optional ones that are wanted.
+    """
     versions: dict[str, str] = {}
     left_out: dict[str, str] = {}
     wanted: dict[str, SpecifierSet] = {}
     given = {canonicalize_name(name)} | _given()
-    waiting = list(requirements(metadata(_install(name, f"=={version}")), set()))
+    own, also = metadata(_install(name, f"=={version}")), set(more)
+    waiting = list(requirements(own, set()))
+    waiting += [item for item in requirements(own, _extras(own)) if canonicalize_name(item.name) in also]
     while waiting and len(wanted) < MOST:
         requirement = waiting.pop(0)
         library = canonicalize_name(requirement.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ def index(folder: Path, environments: ModuleType, monkeypatch: pytest.MonkeyPatc
                 info.mkdir(parents=True, exist_ok=True)
                 lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
                 lines += [f"Requires-Dist: {line}" for line in requires]
+                extras = re.findall(r'extra == "(\w+)"', " ".join(requires))
+                lines += [f"Provides-Extra: {extra}" for extra in extras]
                 (info / "METADATA").write_text("\n".join(lines) + "\n")
                 return place
         raise OSError("ERROR: no such version")
@@ -68,3 +71,18 @@ def test_a_later_bound_takes_an_earlier_choice_back(
     }
     index(tmp_path, environments, monkeypatch, published)
     assert environments._choose("nets", "1.0")["versions"] == {"base": "1.4", "blocks": "1.0"}
+
+
+def test_optional_dependencies_are_taken_where_classes_ask_for_them(
+    environments: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {
+        "nets": {"1.0": ["blocks", 'scikit-image; extra == "images"', 'huge; extra == "all"']},
+        "blocks": {"2.0": []},
+        "scikit-image": {"0.5": ["blocks"]},
+    }
+    index(tmp_path, environments, monkeypatch, published)
+    more = environments.optional("nets", "1.0", ["skimage", "unknown", "blocks"])
+    assert more == {"scikit-image", "blocks"}
+    assert environments._choose("nets", "1.0", more)["versions"] == {"blocks": "2.0", "scikit-image": "0.5"}
+    assert environments._choose("nets", "1.0")["versions"] == {"blocks": "2.0"}

@@ -121,7 +121,29 @@ class Widening(nn.Module):
         return self.wide(self.middle(self.narrow(x)).relu()) + shortcut
 
 
-@pytest.mark.parametrize("cls", [Recordings, SpellsItOut, LongKernel, OneSignal])
+class Upsampler(nn.Module):
+    """As it is built at the end of its file it is too large; its kernels and its factors go together."""
+
+    def __init__(self, channels, kernel_sizes, factors):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.ConvTranspose1d(channels, channels, kernel, factor, padding=(kernel - factor) // 2)
+            for kernel, factor in zip(kernel_sizes, factors, strict=True)
+        )
+
+    def forward(self, x):
+        for layer in self.layers:
+            if layer.padding[0] < 0 or layer.kernel_size[0] != 2 * layer.stride[0]:
+                raise RuntimeError("kernels are twice their factors")
+            x = layer(x)
+        return x
+
+
+def upsampler():
+    return Upsampler(1024, [16, 16, 4], [8, 8, 2])
+
+
+@pytest.mark.parametrize("cls", [Upsampler, Recordings, SpellsItOut, LongKernel, OneSignal])
 def test_sides_are_found(cls):
     found = Recipe.from_json(json.loads(json.dumps(synthesize(cls, {}, BUDGET).to_json())))
     module = build(cls, found)

@@ -110,6 +110,7 @@ class InputSearch:
         self._fresh = fresh
         self._draft = draft
         self._deadline = deadline
+        self._begun = clock.now()
         self._weaker: Recipe | None = None
         self._found: Search | None = None
 
@@ -272,12 +273,12 @@ class InputSearch:
         took = clock.now() - begun
         if found.failure is not None and found.failure.is_out_of_time and took > _LEAST_SECONDS_FOR_ONE_CALL:
             context.patience = max(took / 2, _LEAST_SECONDS_FOR_ONE_CALL)
-        self._allow_for(begun, took)
+        self._allow_for(took)
         return found
 
-    def _allow_for(self, begun: float, took: float) -> None:
-        """Go on for longer after a call that took long: more such calls are worth it, while there is time."""
-        until = min(begun + _CALLS_FOR_ONE * took, self._latest - took)
+    def _allow_for(self, took: float) -> None:
+        """Go on for longer if a call took long: some more such calls are worth it, while there is time."""
+        until = min(self._begun + _CALLS_FOR_ONE * took, self._latest - took)
         if self._weaker is None and self._deadline < until:
             self._deadline = until
             if self._found is not None:

@@ -123,6 +123,7 @@ _SIDES = re.compile(
     r"|electrodes?$|sensors?$|n_chans|n_times|(num|n)_(nodes|points|frames|samples|timepoints|steps)$"
     r"|height|width$|resolution|seq_?len|(sampling|sample)_rate|^[hw]$|^t$"
 )
+_STEPS = re.compile("kernel|stride|dilation|factor|ratio|scale|rates?$|pool")
 _FETCHES = re.compile("pretrain|checkpoint|ckpt|weights_path|(^|_)weights$|download|load_from|resume")
 
 
@@ -158,6 +159,11 @@ def is_matrix(name: str) -> bool:
 def is_side(name: str) -> bool:
     """Whether a number of that name says how long, high or wide the input is."""
     return _SIDES.search(name.lower()) is not None
+
+
+def is_step(name: str) -> bool:
+    """Whether numbers of that name say how a layer goes over its input, so that others depend on them."""
+    return _STEPS.search(name.lower()) is not None
 
 
 def floating(name: str) -> float:

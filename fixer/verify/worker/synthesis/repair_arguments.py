@@ -159,18 +159,18 @@ def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
 def shrunk(state: State, plan: Plan) -> Iterator[State]:
     """Yield arguments that make a smaller model; nothing if none of them is a size.
 
-    Sides of images stay as they are at first: other arguments depend on them, and few parameters do.
+    Sides of images, kernels and strides stay as they are at first: others depend on them, few parameters do.
     """
     defaults = {name: specs.spec_of(value) for name, value in plan.defaults.items() if name not in state}
     given = {**state, **{name: spec for name, spec in defaults.items() if spec is not None}}
     for factor in (8, 4, 16, 32, 2):
         changed = {name: _shrunk(spec, factor) for name, spec in given.items()}
         smaller = {name: spec for name, spec in changed.items() if name in state or spec != given[name]}
-        with_sides = {
-            name: given[name] if names.is_side(name) and name in state else spec
+        alike = {
+            name: given[name] if name in state and (names.is_side(name) or names.is_step(name)) else spec
             for name, spec in smaller.items()
         }
-        for found in (with_sides, smaller):
+        for found in (alike, smaller):
             if found != state and (found is smaller or found != smaller):
                 yield found
 
