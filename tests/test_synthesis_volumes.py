@@ -6,7 +6,8 @@ from torch import nn
 
 from fixer.verify.worker.synthesis import arguments_for, synthesize
 from fixer.verify.worker.synthesis.arguments import Context
-from fixer.verify.worker.synthesis.repair_arguments import Plan, shrunk
+from fixer.verify.worker.synthesis.repair_arguments import Plan
+from fixer.verify.worker.synthesis.shrinking import shrunk
 from fixer.verify.worker.synthesis.source import Sources
 from fixer.verify.worker.synthesis.specs import text_of
 from tests.synthesis_support import require_differentiated

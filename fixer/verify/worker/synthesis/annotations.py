@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import enum
 import inspect
+import itertools
 import typing
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import harvest, names, notations, specs
+from . import harvest, names, notations, signatures, specs
 from .kinds import of_kind
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
     elif holder in _SEQUENCES:
         yield from _sequence(holder, arguments, name, context)
     elif holder in _MAPPINGS:
+        yield from _mapping(arguments, name, context)
         yield from of_kind("namespace", name, context)
     elif isinstance(annotation, type(torch.FloatTensor)):
         yield from of_kind("tensor", name, context)
@@ -98,6 +100,18 @@ def _sequence(holder: Any, arguments: tuple[Any, ...], name: str, context: Conte
     yield from (specs.sequence(kind, [item] * count) for count in (2, 3, 1, 4))
 
 
+_NAMES = ("first", "second")
+_CONCRETE = 2
+
+
+def _mapping(arguments: tuple[Any, ...], name: str, context: Context) -> Iterator[Spec]:
+    """Yield a record of values of a type under any names; who reads tensors knows what they are called."""
+    if len(arguments) == 2 and arguments[0] is str and tensor_dtype(arguments[1]) is None:
+        value = next(annotated(arguments[1], name, context), None)
+        if value is not None:
+            yield specs.namespace(dict.fromkeys(_NAMES, value))
+
+
 def _first(annotation: Any, name: str, context: Context) -> Spec:
     return next(annotated(annotation, name, context), specs.literal(names.integer(name)))
 
@@ -112,6 +126,9 @@ def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
     elif cls is nn.Module:
         yield from of_kind("module", name, context)
     elif cls.__module__ != "builtins":
+        if inspect.isabstract(cls) and not context.is_deep:
+            concrete = (item for item in signatures.subclasses(cls) if specs.is_importable(item))
+            yield from (context.instance(item) for item in itertools.islice(concrete, _CONCRETE))
         if specs.is_importable(cls) and not context.is_deep and not inspect.isabstract(cls):
             if notations.is_value(cls):
                 yield from (specs.new(cls, state) for state in notations.examples(cls, context))

@@ -16,6 +16,7 @@ from . import (
     recipe,
     repair_arguments,
     setting_up,
+    shrinking,
     signatures,
     specs,
     user,
@@ -189,7 +190,7 @@ class ModuleSearch:
 
     def _give_up_if_large(self, error: TooLargeError, state: State) -> None:
         """End the search among small models where no argument makes the model smaller."""
-        has_sizes = next(repair_arguments.shrunk(state, self._plan), None) is not None
+        has_sizes = next(shrinking.shrunk(state, self._plan), None) is not None
         is_as_large = error.held in self._too_large
         self._too_large.append(error.held)
         is_first_search = self._limit == _PARAMETERS

@@ -23,6 +23,7 @@ from . import (
     repair_objects,
     repair_shapes,
     repair_types,
+    shrinking,
     signatures,
     source,
     specs,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from .probing import Failure
     from .specs import Spec, State
 
-_SHRINK_FROM = 16
 _GUESSES = 14
 _STAND_INS = 2
 _OTHER_STAND_INS = 4
@@ -144,61 +144,22 @@ def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
 def _too_large(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Shrink everything by the same factor, so that ratios and divisibility stay."""
     if re.search(r"TooLarge|MemoryError|OutOfTime|can't allocate|not enough memory", failure.text):
-        yield from shrunk(state, plan)
+        yield from shrinking.shrunk(state, plan)
 
 
 def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Yield what comes before all else once a module that was built cannot be called."""
     yield from repair_objects.layers_inside(failure, state, plan)
     yield from repair_objects.sizes_inside(failure, state, plan)
-    yield from repair_items.other_objects(failure, state, plan)
+    for step in (
+        repair_items.other_objects,
+        repair_items.filled,
+        repair_items.members,
+        repair_items.concrete,
+    ):
+        yield from step(failure, state, plan)
     yield from repair_lengths.for_other_ranks(failure, state, plan)
     yield from widths_at_odds(failure, state, plan)
-
-
-def shrunk(state: State, plan: Plan) -> Iterator[State]:
-    """Yield arguments that make a smaller model; nothing if none of them is a size.
-
-    Sides of images, kernels and strides stay as they are at first: others depend on them, few parameters do.
-    """
-    defaults = {name: specs.spec_of(value) for name, value in plan.defaults.items() if name not in state}
-    given = {**state, **{name: spec for name, spec in defaults.items() if spec is not None}}
-    for factor in (8, 4, 16, 32, 2):
-        changed = {name: _shrunk(spec, factor) for name, spec in given.items()}
-        smaller = {name: spec for name, spec in changed.items() if name in state or spec != given[name]}
-        alike = {
-            name: given[name] if name in state and (names.is_side(name) or names.is_step(name)) else spec
-            for name, spec in smaller.items()
-        }
-        for found in (alike, smaller):
-            if found != state and (found is smaller or found != smaller):
-                yield found
-
-
-def _shrunk(spec: Spec, factor: int) -> Spec:
-    value = spec.get("value")
-    if spec["kind"] == "literal" and type(value) is int and value >= _SHRINK_FROM:
-        return specs.literal(max(value // factor, 4))
-    if spec["kind"] == "new":
-        spec = {**spec, "kwargs": {**_large_defaults(spec["class"]), **spec["kwargs"]}}
-    for field in ("items", "kwargs"):
-        held = spec.get(field)
-        if isinstance(held, dict):
-            spec = {**spec, field: {key: _shrunk(item, factor) for key, item in held.items()}}
-        elif isinstance(held, list):
-            spec = {**spec, field: [_shrunk(item, factor) for item in held]}
-    return spec
-
-
-def _large_defaults(named: Spec) -> State:
-    """Return the defaults of a class (a configuration, say) that are worth shrinking."""
-    cls = specs.find_named(named["module"], named["value"], {})
-    defaults = {item.name: item.default for item in signatures.constructor_parameters(cls)}
-    return {
-        name: specs.literal(value)
-        for name, value in defaults.items()
-        if type(value) is int and value >= _SHRINK_FROM
-    }
 
 
 def _wrong_kind(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -332,6 +293,9 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_items.lacking,
     repair_items.called,
     repair_items.other_objects,
+    repair_items.filled,
+    repair_items.members,
+    repair_items.concrete,
     repair_items.words,
     repair_lengths.unpacked,
     _not_nested,

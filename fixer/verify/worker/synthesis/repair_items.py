@@ -25,7 +25,9 @@ _CLASSES = 4
 _ADDED = re.compile(
     r"can only concatenate (list|tuple|str) \(not|operand type\(s\) for \+=?: '\w+' and '\w+'"
 )
-_EMPTY = re.compile("empty|greater than zero|at least (one|two|1|2)|is null|no elements")
+_EMPTY = re.compile(
+    "empty|greater than zero|at least (one|two|1|2)|is null|no elements|of 0 elements|no tensor"
+)
 _STRING = re.compile(r"(should|must) be (a )?str(ing)?\b|expected str\b|expected a string")
 _CALLED = re.compile(r"'(int|float|str)' object is not callable")
 _LACKING = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
@@ -75,6 +77,50 @@ def other_objects(failure: Failure, state: State, plan: Plan) -> Iterator[State]
         others = list(itertools.islice(_sharing(cls), _CLASSES))
         yield from (_with_objects(state, places, [other], plan) for other in others)
         yield from (_with_objects(state, places, [other, cls], plan) for other in others)
+
+
+def filled(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """There was nothing to work on: lists and records of parts, of which the defaults hold none."""
+    for name, default in plan.defaults.items() if _EMPTY.search(failure.message) else ():
+        is_left_out = default is None or (isinstance(default, (list, tuple, dict)) and not default)
+        if not state[name].get("items", True) if name in state else is_left_out:
+            found = (spec for spec in plan.guesses(name) if isinstance(spec.get("items"), (list, dict)))
+            full = (spec for spec in found if spec["items"] and spec["kind"] != "helper")
+            yield from ({**state, name: spec} for spec in itertools.islice(full, 1))
+
+
+_MEMBER = re.compile(r"'([^']+)' is not in (?:list|tuple)")
+
+
+def members(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A name was looked for in a list that the failing lines name: it becomes one of the list."""
+    match = _MEMBER.search(failure.message)
+    asked = [match[1]] if match else []
+    for left, right, node in mismatch.compared(failure, plan.context.sources):
+        if isinstance(node.ops[0], ast.In) and type(left) is str and isinstance(right, (list, tuple)):
+            asked.append(left)
+    for word in asked[:1]:
+        for name in in_failing_lines(failure, plan):
+            spec = state.get(name) or specs.spec_of(plan.defaults[name]) or specs.literal(None)
+            if specs.is_none(spec) or spec["kind"] in ("list", "tuple"):
+                words = [item for item in spec.get("items", ()) if type(item.get("value")) is str]
+                if specs.literal(word) not in words:
+                    yield {**state, name: specs.sequence("list", [*words, specs.literal(word)])}
+
+
+def concrete(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A method of an object among the arguments is for subclasses to write: an object of one that does."""
+    frame = next(iter(reversed(failure.own_frames)), None)
+    if frame is None or not isinstance(failure.error, NotImplementedError):
+        return
+    owner = type(frame.scope.get("self"))
+    held = [item for name, spec in state.items() for item in specs.holders(spec, (name,))]
+    places = [path for path, spec in held if spec["kind"] == "new" and _class_of(spec) is owner]
+    others = signatures.subclasses(owner) if places else []
+    root = plan.cls.__module__.split(".")[0]
+    fitting = [item for item in others if frame.function in vars(item) and specs.is_importable(item)]
+    for other in sorted(fitting, key=lambda item: item.__module__.split(".")[0] != root)[:_CLASSES]:
+        yield _with_objects(state, places, [other], plan)
 
 
 def _class_of(spec: Spec) -> type:

@@ -28,9 +28,13 @@ def suspected(failure: Failure, state: State, plan: Plan) -> list[str]:
 
 
 def in_failing_lines(failure: Failure, plan: Plan) -> list[str]:
-    """Return the parameters that the failing lines name, or what was computed from them; innermost first."""
+    """Return the parameters that the failing lines name, or what was computed from them; innermost first.
+
+    Last come those that are read off something that keeps them: ``self.settings.depth``.
+    """
     known = [parameter.name for parameter in plan.parameters]
     found: dict[str, None] = {}
+    kept: dict[str, None] = {}
     for frame in reversed(failure.own_frames):
         statement = plan.context.sources.statement(frame.filename, frame.line)
         if statement is None:
@@ -39,7 +43,9 @@ def in_failing_lines(failure: Failure, plan: Plan) -> list[str]:
         own = isinstance(frame.scope.get("self"), plan.cls)
         found.update((name, None) for name in known if name in reached)
         found.update((name, None) for name in known if own and plan.aliases(name) & reached)
-    return list(found)
+        fields = {path.rpartition(".")[2] for path in reached if own and path.count(".") > 1}
+        kept.update((name, None) for name in known if name in fields)
+    return list({**found, **kept})
 
 
 def _head(statement: ast.stmt) -> ast.AST:

@@ -104,3 +104,18 @@ def owner_of(function: Callable[..., Any]) -> type | None:
     for part in parts[1:]:
         found = getattr(found, part, None)
     return found if inspect.isclass(found) else None
+
+
+_MOST_SUBCLASSES = 200
+
+
+def subclasses(cls: type) -> list[type]:
+    """Return the loaded subclasses of a class that can be built, those that need least first."""
+    found: dict[type, None] = {}
+    waiting: list[type] = type.__subclasses__(cls)
+    while waiting and len(found) < _MOST_SUBCLASSES:
+        below = waiting.pop(0)
+        found[below] = None
+        waiting.extend(type.__subclasses__(below))
+    usable = (item for item in found if not inspect.isabstract(item))
+    return sorted(usable, key=lambda item: sum(map(is_required, constructor_parameters(item))))
