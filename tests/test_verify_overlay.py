@@ -143,6 +143,18 @@ def test_siblings_inside_a_package_can_be_imported_but_do_not_shadow(tmp_path: P
     assert run(tmp_path, code, {}, str(tmp_path / "a")) == [1, True]
 
 
+def test_modules_inside_a_package_do_not_stand_in_for_libraries_that_others_ask_for(tmp_path: Path) -> None:
+    """Neither what lies elsewhere nor the adapter for a library may take the adapter for the library."""
+    asks = "try: import quick\nexcept ModuleNotFoundError: available = False\nelse: available = True\n"
+    write(
+        tmp_path,
+        {"a/__init__.py": "", "a/quick.py": asks, "a/b/__init__.py": "", "a/b/sub.py": asks, "lib.py": asks},
+    )
+    code = "import lib, a.quick, a.b.sub; answer = [lib.available, a.quick.available, a.b.sub.available]"
+    siblings = [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+    assert run(tmp_path, code, {}, *siblings) == [False, False, False]
+
+
 def test_a_module_that_fails_is_not_left_half_imported(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -155,25 +155,24 @@ def _new_spans(
 def import_roots(
     files: Iterable[Path], root: Path, extra: Iterable[Path] = (), made: Collection[Path] = ()
 ) -> tuple[list[str], list[str]]:
-    """Folders that the files import from: those in front of the import path, and those behind it.
+    """Folders that the files import from: those in front of the import path, and those inside packages.
 
     The files `made` count as there, whether or not they are on disk.
 
-    The folder of a file inside a package comes last: scripts there may import their siblings, but modules
-    there must not shadow the standard library.
+    Scripts inside a package may import their neighbours, but those must not stand in for libraries.
     """
     front: dict[str, None] = {}
-    behind: dict[str, None] = {}
+    inside: dict[str, None] = {}
     for file in files:
         folder = top = Path(_absolute(file)).parent
         while (marker := top / "__init__.py") in made or marker.is_file():
             top = top.parent
         front[str(top)] = None
         if folder != top:
-            behind[str(folder)] = None
+            inside[str(folder)] = None
     for folder in (root, root / "src", *extra):
         front[_absolute(folder)] = None
-    return list(front), list(behind)
+    return list(front), list(inside)
 
 
 def _paths(contract: Contract) -> Iterator[Path]:

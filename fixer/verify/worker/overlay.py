@@ -25,7 +25,7 @@ from importlib.machinery import (
     SourceFileLoader,
     SourcelessFileLoader,
 )
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from . import slicing
@@ -35,7 +35,9 @@ from .untraced import Untraced
 class _State:
     """What this process imports from memory; a stage child installs it once."""
 
-    def __init__(self, texts: Mapping[str, str | None], roots: list[str]) -> None:
+    def __init__(
+        self, texts: Mapping[str, str | None], roots: list[str], siblings: Collection[str] = ()
+    ) -> None:
         real = {os.path.realpath(path): (path, text) for path, text in texts.items()}
         self.texts = {name: (path, text) for name, (path, text) in real.items() if text is not None}
         self.absent = real.keys() - self.texts.keys()
@@ -43,6 +45,7 @@ class _State:
         self.moving = {os.path.splitext(part)[0] for name in moving for part in name.split(os.sep)}
         """Parts of the names of files that only disk or only this side has: most imports need no more."""
         self.roots = roots
+        self.siblings = {os.path.realpath(folder) for folder in siblings}
         self.loaded: dict[str, ModuleType] = {}
         self.slices: dict[str, tuple[bool | None, Collection[str]]] = {}
         self.hosts: dict[str, tuple[str, Collection[int]]] = {}
@@ -91,23 +94,23 @@ def prepare() -> None:
     _imported = _Imported()
     sys.path_hooks.insert(0, _finder)
     sys.path_importer_cache.clear()
-    sys.meta_path.append(_Above())
+    sys.meta_path += [_Above(), _Beside()]
     PathFinder.find_spec("_fixer_nowhere")  # each folder of the path is listed for it
     _ready = True
 
 
 def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[str]) -> None:
-    """Lay `texts` (by path) over the tree; `roots` go before the import path and `siblings` behind it.
+    """Lay `texts` (by path) over the tree; `roots` go before the import path.
 
+    What lies in one of the folders `siblings` can be imported by its neighbours there, if it is nowhere else.
     A text of None stands for a file that this side does not have, whatever lies on disk.
     """
     global _state
     if not _ready:
         prepare()
-    _state = _State(texts, roots)
+    _state = _State(texts, roots, siblings)
     sys.dont_write_bytecode = True
     sys.path[:0] = [root for root in roots if root not in sys.path]
-    sys.path += [folder for folder in siblings if folder not in sys.path]
     for path, text in texts.items():
         if text is not None:
             # No modification time: `linecache` then never looks at the file on disk.
@@ -181,6 +184,42 @@ class _Above(MetaPathFinder):
                     return PathFinder.find_spec(fullname, [above])
                 above, folder = os.path.split(above)
         return None
+
+
+class _Beside(MetaPathFinder):
+    """Finds the neighbours of a script that lies in a package: running it puts its folder on the import path.
+
+    For everybody else they are not there: whoever asks whether an optional library is installed must not get
+    the module of the same name that adapts a package to it.
+    """
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - importlib passes it
+    ) -> ModuleSpec | None:
+        importer = _importer() if path is None and _state.siblings else None
+        folder = None if importer is None else os.path.dirname(importer)
+        if folder is None or folder not in _state.siblings:
+            return None
+        spec = PathFinder.find_spec(fullname, [folder])
+        is_itself = spec is not None and spec.origin is not None and os.path.realpath(spec.origin) == importer
+        return None if is_itself else spec
+
+
+_IMPORTLIB = os.path.dirname(importlib.__file__)
+
+
+def _importer() -> str | None:
+    """The file whose code is importing something."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(("<frozen ", _IMPORTLIB)) and name != __file__:
+            return os.path.realpath(name)
+        frame = frame.f_back
+    return None
 
 
 class _Loader(SourceFileLoader):
