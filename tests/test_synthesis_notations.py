@@ -102,7 +102,24 @@ class Shown(nn.Module):
         return self.act(x)
 
 
-@pytest.mark.parametrize("cls", [Gathered, Each])
+class Woven(nn.Module):
+    """Names its axes as it likes.
+
+    >>> woven = Woven("uv", u=3, v=2)
+    >>> woven(torch.ones(4, 3))
+    """
+
+    def __init__(self, formula, **axes):
+        super().__init__()
+        if set(formula) != set(axes):
+            raise RuntimeError("each letter needs an axis")
+        self.weight = nn.Parameter(torch.ones([axes[letter] for letter in formula]))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+@pytest.mark.parametrize("cls", [Gathered, Each, Woven])
 def test_it_runs(cls):
     recipe = synthesize(cls, {}, BUDGET)
     args, kwargs = make_inputs(recipe, 0)
@@ -127,3 +144,26 @@ def _parameters(function):
 def test_only_whole_words_are_small_numbers():
     assert kind_of("layer_norm_eps") == "float"
     assert kind_of("num_steps") == kind_of("irreps") == "int"
+
+
+class Passing(nn.Module):
+    """What its edges have is told by no layer alone: there are as many of them as of their ends."""
+
+    def __init__(self, parts_of_edge_attr):
+        super().__init__()
+        self.parts_of_edge_attr = Parts(parts_of_edge_attr)
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, node_input, edge_src, edge_dst, edge_attr, edge_scalars):
+        if torch.tensor(edge_attr.shape[-1:]).ne(self.parts_of_edge_attr.size).any():
+            raise RuntimeError("the last dimension is wrong")
+        messages = node_input[edge_src][:, :1] * self.fc(edge_scalars) * edge_attr.sum(1, keepdim=True)
+        return node_input.new_zeros(len(node_input), 3).index_add(0, edge_dst, messages)
+
+
+def test_all_that_edges_have_is_there_as_often_as_edges_are():
+    found = synthesize(Passing, {}, 0.5).describe()
+    assert (
+        "edge_src: int64[4], edge_dst: int64[4], edge_attr: float32[4, 5], edge_scalars: float32[4, 8]"
+        in found
+    )

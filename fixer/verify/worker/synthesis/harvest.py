@@ -46,11 +46,14 @@ def constructions(
 
     Without `elsewhere` only docstrings and the class's own file are read.
     """
+    own = signatures.parameters_of(signatures.constructor(cls))
+    any_name = any(item.kind is item.VAR_KEYWORD for item in own)
     found = (
         state
         for sites in (_places if elsewhere else _places_nearby)(cls, sources)
         for state in sorted(
-            (_bound(site, parameters) for site in sites if _callee(site) == cls.__name__), key=_weight
+            (_bound(site, parameters, any_name) for site in sites if _callee(site) == cls.__name__),
+            key=_weight,
         )
     )
     return itertools.islice(filter(None, found), _MAX_CALLS)
@@ -294,10 +297,11 @@ def _examples(text: str) -> list[str]:
     return [example for example in (session, *_FENCED.findall(text), *_indented(text)) if example]
 
 
-def _bound(site: _Site, parameters: list[inspect.Parameter]) -> State:
+def _bound(site: _Site, parameters: list[inspect.Parameter], takes_any_name: bool = False) -> State:
     """Return what a call gives to each parameter, as far as that can be read."""
     names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), site.node.args)
     given: dict[str, Spec | None] = {name: site.scope.read(item) for name, item in zip(names, plain)}
-    given.update((name, spec) for name, spec in site.scope.keywords(site.node).items() if name in names)
+    by_name = site.scope.keywords(site.node).items()
+    given.update((name, spec) for name, spec in by_name if name in names or takes_any_name)
     return {name: spec for name, spec in given.items() if spec is not None}

@@ -75,7 +75,17 @@ def guesses(
     parameter: inspect.Parameter, function: Callable[..., Any], owner: Any, context: Context
 ) -> Iterator[Spec]:
     """Yield what an input may be, best guess first; `owner` is the module that the method belongs to."""
-    return unique(_guesses(parameter, function, owner, context))
+    found = unique(_guesses(parameter, function, owner, context))
+    return map(_with_edges, found) if _OF_EDGES.search(parameter.name.lower()) else found
+
+
+_OF_EDGES = re.compile("^edge_|_edges?$")
+
+
+def _with_edges(spec: Spec) -> Spec:
+    """Return what each edge has, for as many edges as all other guesses speak of."""
+    is_batch = specs.is_floating(spec) and len(spec["shape"]) > 1 and spec["shape"][0] == names.BATCH
+    return {**spec, "shape": [_EDGES, *spec["shape"][1:]]} if is_batch else spec
 
 
 def _guesses(

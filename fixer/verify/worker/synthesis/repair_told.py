@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import names, specs
+from . import specs
 
 if TYPE_CHECKING:
     from .case import Case
@@ -47,7 +47,7 @@ def _as_named(case: Case, inputs: list[tuple[Path, Spec]]) -> State:
     for path, spec in inputs:
         size = next((size for name, size in _told(case.probe.owner) if path[0] in name), 0)
         if size:
-            batch = spec["shape"][:-1] or [names.BATCH]
+            batch = spec["shape"][:-1] or spec["shape"]
             changed = specs.replaced(changed, path, {**spec, "shape": [*batch, size]})
     return changed
 
