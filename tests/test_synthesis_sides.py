@@ -233,6 +233,53 @@ def test_what_takes_long_to_call_is_called_more_often_before_it_is_built_in_anot
     assert synthesize(Slow, {}, 3.0).describe() == "Slow(); forward(image: float32[2, 3, 224, 224])"
 
 
+class Volume(nn.Module):
+    """Is shown to be called with a volume that takes far too long.
+
+    Example:
+        >>> net = Volume()
+        >>> net(torch.randn(1, 1, 160, 192, 224))
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 2, 3)
+
+    def forward(self, x):
+        assert min(x.shape[2:]) > 20, "too small to see anything"
+        return self.conv(x)
+
+
+def test_large_volumes_of_examples_are_made_small():
+    assert synthesize(Volume, {}, BUDGET).describe() == "Volume(); forward(x: float32[1, 1, 32, 32, 32])"
+
+
+def check(word):
+    words = [f"{speed}-{2**3}" for speed in ("fast", "slow")]
+    if not any(word == known for known in words):
+        raise ValueError(f"unknown mode {word}, it must be one of {', '.join(words)}")
+
+
+class Modes(nn.Module):
+    """Says which words it takes; there are other arguments that might be wrong."""
+
+    built = 0
+
+    def __init__(self, mode, width=8, depth=2, activation="relu"):
+        super().__init__()
+        type(self).built += 1
+        check(mode)
+        self.fc = nn.Linear(width, depth)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+def test_words_that_a_message_lists_are_tried_at_once():
+    assert synthesize(Modes, {}, BUDGET).describe().startswith("Modes(mode='fast-8')")
+    assert Modes.built == 3  # what was guessed, what was listed, and once more for other values
+
+
 class SlowOnceMore(nn.Module):
     """Works, and leaves no time to see whether it would do so again."""
 

@@ -10,6 +10,7 @@ import doctest
 import functools
 import inspect
 import itertools
+import math
 import re
 import sys
 import textwrap
@@ -30,6 +31,9 @@ _MAX_OBJECTS = 3
 _CONFIGURATION = re.compile("cfg|config|setting|params|hparams|arch")
 _MAX_RANK = 5
 _MAX_STEPS = 4
+_LARGE = 1 << 20
+_SIDE = 32
+"""What sides become where an input has more than so many numbers."""
 
 
 class _Site(NamedTuple):
@@ -80,7 +84,8 @@ def calls(
         if _is_instance(site, cls.__name__)
     )
     complete = (state for state in found if any(map(specs.is_tensor, state.values())))
-    return itertools.islice(map(_small_batch, complete), _MAX_CALLS)
+    smaller = (other for state in map(_small_batch, complete) for other in (*_with_small_sides(state), state))
+    return itertools.islice(smaller, _MAX_CALLS)
 
 
 def instances(cls: type, sources: Sources) -> Iterator[Spec]:
@@ -211,6 +216,22 @@ def _small_batch(state: State) -> State:
         name: {**spec, "shape": [2, *spec["shape"][1:]]} if specs.is_tensor(spec) and spec["shape"] else spec
         for name, spec in state.items()
     }
+
+
+def _with_small_sides(state: State) -> Iterator[State]:
+    """Yield the inputs with smaller images or volumes, if they are large: what takes those takes most."""
+    large = [
+        name
+        for name, spec in state.items()
+        if specs.is_tensor(spec) and len(spec["shape"]) > 3 and math.prod(spec["shape"]) > _LARGE
+    ]
+    if large:
+        yield {
+            name: {**spec, "shape": [*spec["shape"][:2], *(min(side, _SIDE) for side in spec["shape"][2:])]}
+            if name in large
+            else spec
+            for name, spec in state.items()
+        }
 
 
 def _places(cls: type, sources: Sources) -> Iterator[list[_Site]]:

@@ -42,6 +42,7 @@ from .repair_values import (
     legal_length,
     legal_number,
     legal_string,
+    listed_string,
     suspected,
     widths_at_odds,
 )
@@ -275,6 +276,7 @@ def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[St
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_objects.argument_not_made,
     _missing_argument,
+    listed_string,
     repair_objects.missing_entry,
     repair_objects.called_object,
     repair_objects.layers_inside,

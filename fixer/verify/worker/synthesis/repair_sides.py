@@ -170,14 +170,9 @@ def often_halved(case: Case) -> Iterator[State]:
         changed = case.state
         for path, spec in case.suspects:
             shape = spec["shape"]
-            if (
-                len(shape) > 3
-                and max(shape[2:]) < side
-                and math.prod(shape[:2]) * side ** (len(shape) - 2) <= LARGEST_VOLUME
-            ):
-                changed = specs.replaced(
-                    changed, path, {**spec, "shape": [*shape[:2], *[side] * (len(shape) - 2)]}
-                )
+            square = [*shape[:2], *[side] * (len(shape) - 2)]
+            if len(shape) > 3 and min(shape[2:]) < side and math.prod(square) <= LARGEST_VOLUME:
+                changed = specs.replaced(changed, path, {**spec, "shape": square})
         if changed != case.state:
             yield changed
 

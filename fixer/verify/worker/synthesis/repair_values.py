@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .repair_arguments import Plan
     from .specs import Spec, State
 
+_LEGAL = 4
 _LONGEST = 32
 _MOST_COMPARED = 30
 
@@ -73,6 +74,31 @@ def legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
         yield from ({**state, name: specs.literal(value)} for value in values[:12])
     for name in rejected[:3]:
         yield from ({**state, name: specs.literal(value)} for value in legal[:12])
+
+
+_LISTED = re.compile(
+    r"(one of|choose|support|availab|valid|expected|known|must be|should be|allowed)", re.IGNORECASE
+)
+
+
+def listed_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A message that has a word that was given, and those that may be given in its place."""
+    if not _LISTED.search(failure.message):
+        return
+    words = re.findall(r"[\w][\w\-.+/]*", failure.message)
+    for name in suspected(failure, state, plan):
+        given = state[name].get("value") if name in state else plan.defaults[name]
+        if isinstance(given, str) and given in words:
+            quoted = re.findall(r"['\"]([\w\-.]+)['\"]", failure.message)
+            listed = quoted if len(set(quoted) - {given}) else _enumerated(failure.message)
+            others = [word for word in dict.fromkeys(listed) if word not in (given, name)]
+            yield from ({**state, name: specs.literal(word)} for word in others[:_LEGAL])
+
+
+def _enumerated(message: str) -> list[str]:
+    """The words of the last list that a message spells out: ``must be one of mean, sum, none``."""
+    *_, last = re.split(r"\b(?:one of|are|is|be|from|in|:)\s", message)
+    return re.findall(r"[\w][\w\-.]*", last)
 
 
 def _compared(failure: Failure, state: State, plan: Plan) -> Iterator[tuple[str, list[str]]]:
