@@ -12,10 +12,12 @@ from fixer.verify.worker.synthesis import (
     flatten_tensors,
     harvest,
     make_inputs,
+    notations,
     signatures,
     specs,
     synthesize,
 )
+from fixer.verify.worker.synthesis.arguments import Context
 from fixer.verify.worker.synthesis.names import kind_of
 from fixer.verify.worker.synthesis.source import Sources
 
@@ -26,6 +28,8 @@ BUDGET = 20.0
 class Parts(tuple):
     """Parts of a vector, and how often each of them is there.
 
+    >>> Parts("").size
+    0
     >>> Parts("64 wide + 32 slim").size
     224
     >>> Parts("2 slim + 1 wide").size
@@ -126,8 +130,10 @@ def test_it_runs(cls):
     assert any(output.requires_grad for _, output in flatten_tensors(call(build(cls, recipe), args, kwargs)))
 
 
-def test_examples_with_small_numbers_come_first():
+def test_examples_with_small_numbers_come_first_and_empty_ones_last():
     assert "2 slim + 1 wide" in synthesize(Gathered, {}, BUDGET).describe()
+    found = notations.examples(Parts, Context(Sources({}, Parts)))
+    assert [state["text"]["value"] for state in found] == ["2 slim + 1 wide", "64 wide + 32 slim", ""]
 
 
 def test_constructors_show_how_a_class_is_used():

@@ -52,7 +52,8 @@ def _is_text(spec: Spec) -> bool:
     return spec["kind"] == "literal" and isinstance(spec["value"], str) and bool(spec["value"])
 
 
-def _size(state: State) -> int:
-    """Return the largest number that stands in some arguments, also inside of texts."""
+def _size(state: State) -> tuple[bool, int]:
+    """Return whether arguments say nothing, and the largest number in them, also inside of texts."""
     text = " ".join(map(specs.text_of, state.values()))
-    return max((int(number[:9]) for number in re.findall(r"\d+", text)), default=0)
+    largest = max((int(number[:9]) for number in re.findall(r"\d+", text)), default=0)
+    return not re.search(r"\w", text), largest
