@@ -1,6 +1,7 @@
 """Sides and shapes that a model needs: those it was built with, those its messages name."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,9 +16,11 @@ from fixer.verify.worker.synthesis import (
     make_inputs,
     probing,
     shapes,
+    specs,
     synthesize,
 )
 from fixer.verify.worker.synthesis.mismatch import template
+from fixer.verify.worker.synthesis.repair_sides import often_halved
 
 BUDGET = 20.0
 """Much more than any needs: what takes part in a crowd must not fail."""
@@ -301,3 +304,14 @@ class SlowOnceMore(nn.Module):
 
 def test_a_call_that_worked_counts_if_there_is_no_time_for_another():
     assert synthesize(SlowOnceMore, {}, 2.0).describe() == "SlowOnceMore(); forward(x: float32[2, 8])"
+
+
+@pytest.mark.parametrize(("owner", "sides"), [(nn.Conv2d(3, 3, 3), [32, 64]), (nn.MSELoss(), [])])
+def test_only_what_has_kernels_is_taken_to_halve_its_input(owner, sides):
+    state = {"x": specs.tensor([2, 3, 16, 16])}
+    message = "The size of tensor a (4) must match the size of tensor b (2) at non-singleton dimension 3"
+    suspects = [(("x",), state["x"])]
+    case = SimpleNamespace(
+        message=message, probe=SimpleNamespace(owner=owner), suspects=suspects, state=state
+    )
+    assert [changed["x"]["shape"] for changed in often_halved(case)] == [[2, 3, side, side] for side in sides]
