@@ -143,6 +143,13 @@ def test_siblings_inside_a_package_can_be_imported_but_do_not_shadow(tmp_path: P
     assert run(tmp_path, code, {}, str(tmp_path / "a")) == [1, True]
 
 
+def test_what_a_script_inside_a_package_imports_finds_the_script_s_neighbours(tmp_path: Path) -> None:
+    files = {"a/__init__.py": "", "a/train.py": "import models.net as net", "a/sizes.py": "x = 1"}
+    write(tmp_path, {**files, "a/models/__init__.py": "import sizes", "a/models/net.py": "import sizes"})
+    code = "train = overlay.load(path('a/train.py')); answer = [train.net.sizes.x, train.net.__name__]"
+    assert run(tmp_path, code, {}, str(tmp_path / "a")) == [1, "models.net"]
+
+
 def test_modules_inside_a_package_do_not_stand_in_for_libraries_that_others_ask_for(tmp_path: Path) -> None:
     """Neither what lies elsewhere nor the adapter for a library may take the adapter for the library."""
     asks = "try: import quick\nexcept ModuleNotFoundError: available = False\nelse: available = True\n"

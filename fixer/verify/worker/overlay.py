@@ -189,8 +189,9 @@ class _Above(MetaPathFinder):
 class _Beside(MetaPathFinder):
     """Finds the neighbours of a script that lies in a package: running it puts its folder on the import path.
 
-    For everybody else they are not there: whoever asks whether an optional library is installed must not get
-    the module of the same name that adapts a package to it.
+    They are there for the files of that folder, and for what those import by such bare names. For everybody
+    else they are not: whoever asks whether an optional library is installed must not get the module of the
+    same name that adapts a package to it.
     """
 
     def find_spec(
@@ -199,27 +200,28 @@ class _Beside(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,  # noqa: ARG002 - importlib passes it
     ) -> ModuleSpec | None:
-        importer = _importer() if path is None and _state.siblings else None
-        folder = None if importer is None else os.path.dirname(importer)
-        if folder is None or folder not in _state.siblings:
-            return None
-        spec = PathFinder.find_spec(fullname, [folder])
-        is_itself = spec is not None and spec.origin is not None and os.path.realpath(spec.origin) == importer
-        return None if is_itself else spec
+        importer, name = _importer() if path is None and _state.siblings else ("", "")
+        for folder in _state.siblings if importer else ():
+            inside = os.path.splitext(os.path.relpath(importer, folder))[0].split(os.sep)
+            if len(inside) == 1 or ".".join(inside) in (name, f"{name}.__init__"):
+                spec = PathFinder.find_spec(fullname, [folder])
+                if spec is not None and (spec.origin is None or os.path.realpath(spec.origin) != importer):
+                    return spec
+        return None
 
 
 _IMPORTLIB = os.path.dirname(importlib.__file__)
 
 
-def _importer() -> str | None:
-    """The file whose code is importing something."""
+def _importer() -> tuple[str, str]:
+    """The file whose code is importing something, and the name of its module; empty if there is none."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(("<frozen ", _IMPORTLIB)) and name != __file__:
-            return os.path.realpath(name)
+            return os.path.realpath(name), str(frame.f_globals.get("__name__", ""))
         frame = frame.f_back
-    return None
+    return "", ""
 
 
 class _Loader(SourceFileLoader):
