@@ -288,7 +288,7 @@ ATTACKS = (
     # It lies.
     Attack("torch.equal replaced", ("torch.equal = lambda *_: True"), "the code replaces torch.equal"),
     Attack(
-        "torch.save replaced on import", "torch.save = print", "the code replaces torch.save", at_import=True
+        "torch.cat replaced on import", "torch.cat = print", "the code replaces torch.cat", at_import=True
     ),
     Attack(
         "Tensor.clone replaced",

@@ -52,6 +52,12 @@ def test_deleting_a_dead_backward_and_what_was_stored_for_it(tmp_path: Path) -> 
     assert set(found.evidence["reached"]) >= {"first.weight", "gain", "last.bias", "norm.weight"}
 
 
+def test_a_library_may_save_in_its_own_way(tmp_path: Path) -> None:
+    replaced = "import torch\n\nsave = torch.save\ntorch.save = lambda *args: save(*args)\n"
+    found = verify(tmp_path, replaced + NET, replaced + DELETED)
+    assert found.verdict is Verdict.EQUIVALENT, found.reason
+
+
 CHANGES = [
     ("return self.last(h) + self.offset", "return self.last(h.detach()) + self.offset"),
     ("return self.last(h) + self.offset", "return (self.last(h) + self.offset) * (1 + 1e-6)"),

@@ -58,7 +58,7 @@ def _relied_on() -> Iterator[tuple[str, Any]]:
         (
             torch,
             "torch",
-            ("cat", "equal", "manual_seed", "maximum", "no_grad", "randn", "save", "where", "zeros"),
+            ("cat", "equal", "manual_seed", "maximum", "no_grad", "randn", "where", "zeros"),
         ),
         (torch.Tensor, "torch.Tensor", _OF_TENSORS),
         (torch.Generator, "torch.Generator", ("manual_seed",)),

@@ -43,6 +43,9 @@ _MODES = ("eval", "train")
 _SLOW = 0.15
 """Processor seconds for the first two calls, beyond which no second seed is tried."""
 
+_SAVE = torch.save
+"""As it is before any of the target's code runs: libraries replace it, with what tries again for one."""
+
 
 class ModelRecord:
     """One model on one side: the phases it goes through, and what came of them."""
@@ -270,7 +273,7 @@ class ModelRecord:
             self._bench.call(copy.deepcopy(used()), 0)
 
         def save() -> None:
-            torch.save(used(), io.BytesIO())
+            _SAVE(used(), io.BytesIO())
 
         for name, action in (("copy.deepcopy", deepcopy), ("torch.save of the module", save)):
             try:
