@@ -152,7 +152,7 @@ ATTACKS = (
     Attack(
         "memory bit by bit",
         ("kept = []\nwhile True:\n    kept.append(torch.empty(1 << 24))"),
-        "allocate|MemoryError|bad_alloc",
+        "allocate|MemoryError|bad_alloc|SystemError",
     ),
     Attack(
         "raised limits",
