@@ -174,7 +174,7 @@ def page(kept: dict[str, Any]) -> str:
         "empty one) and without a `__call__` of their own, whose methods only raise or which read what",
         "only subclasses have. From the third look on each package has the dependencies it declares",
         "(`environments.json` holds their versions), and no others; before, all had the same hand-picked",
-        "libraries. From the fourth look on those optional ones are there, too, that its classes ask for and",
+        "libraries. From the fifth look on those optional ones are there, too, that its classes ask for and",
         "that the package declares. Seconds are of processor time from the third look on, of wall time",
         "before.",
     ]
