@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -231,7 +232,9 @@ def test_the_network_is_out_of_reach(verifier: CageVerifier, tmp_path: Path, bod
     ],
 )
 def test_no_process_can_be_started(verifier: CageVerifier, tmp_path: Path, body: str) -> None:
-    assert call(verifier, tmp_path, body)["error"]["type"] == "PermissionError"
+    error = call(verifier, tmp_path, body)["error"]
+    assert error["type"] in {"PermissionError", "FileNotFoundError"}
+    assert "verification refuses to start a process" in error["message"]
 
 
 def test_a_native_fork_bomb_fizzles_out(verifier: CageVerifier, tmp_path: Path) -> None:
@@ -315,6 +318,18 @@ def test_the_guard_leaves_open_descriptors_alone(tmp_path: Path) -> None:
         hook("open", ("/etc/hosts", "a", os.O_WRONLY))
     with pytest.raises(PermissionError, match="refuses to write"):
         hook("open", (f"{tmp_path}-sibling", "a", os.O_WRONLY))
+
+
+@pytest.mark.parametrize("event", ["subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"])
+def test_a_refused_program_is_one_that_is_not_there(tmp_path: Path, event: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"refuses to start a process \\({event}\\)") as refused:
+        guard.hook(str(tmp_path))(event, ("git", ["git", "--version"], None, None))
+    assert refused.value.errno == errno.ENOENT
+
+
+def test_a_refused_fork_is_not_allowed(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match="refuses to start a process"):
+        guard.hook(str(tmp_path))("os.fork", ())
 
 
 def test_leaving_the_verifier_leaves_no_process(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """What the target's code may not do: write outside its scratch folder, use the network, start processes.
 
-An audit hook refuses with a `PermissionError` that names what was tried, and sees what goes through Python;
-the kernel, where it can, refuses the rest.
+An audit hook refuses with an `OSError` that names what was tried, and sees what goes through Python; the
+kernel, where it can, refuses the rest.
 """
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import sys
@@ -16,15 +17,13 @@ from . import kernel, reached
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SAFE_DEVICES = {os.devnull}
 _HARMLESS_SOCKET_EVENTS = {"socket.__new__", "socket.gethostname"}
-_PROCESS_EVENTS = {
+_FORK_EVENTS = {"os.fork", "os.forkpty", "pty.spawn"}
+_PROGRAM_EVENTS = {
     "os.exec",
-    "os.fork",
-    "os.forkpty",
     "os.posix_spawn",
     "os.spawn",
     "os.startfile",
     "os.system",
-    "pty.spawn",
     "subprocess.Popen",
 }
 _READING_EVENTS = {"import", "os.listdir", "os.scandir"}
@@ -96,8 +95,11 @@ def hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
         elif event in _PATH_ARGUMENTS:
             for position, descriptor in _PATH_ARGUMENTS[event]:
                 refuse_write(arguments[position], None if descriptor is None else arguments[descriptor])
-        elif event in _PROCESS_EVENTS:
+        elif event in _FORK_EVENTS:
             raise PermissionError(f"verification refuses to start a process ({event})")
+        elif event in _PROGRAM_EVENTS:
+            # As if there were no such program: who asks git for a version is ready for that, and for no more.
+            raise FileNotFoundError(errno.ENOENT, f"verification refuses to start a process ({event})")
         elif event in _SIGNAL_EVENTS and arguments[0] != own_pid:
             raise PermissionError(f"verification refuses to signal other processes ({event})")
         elif event.startswith("socket.") and event not in _HARMLESS_SOCKET_EVENTS:
