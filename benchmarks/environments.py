@@ -46,7 +46,7 @@ def environment(name: str, version: str, asked: Iterable[str] = ()) -> tuple[Pat
     chosen = kept.get(key) or _choose(name, version)
     more = optional(name, version, asked) - chosen["versions"].keys() - chosen["left_out"].keys()
     if more:
-        chosen = _choose(name, version, more)
+        chosen = _choose(name, version, more | optional(name, version, chosen["versions"]))
     mark = folder / "chosen.json"
     if not mark.exists() or json.loads(mark.read_text("utf-8")) != chosen:
         shutil.rmtree(folder, ignore_errors=True)

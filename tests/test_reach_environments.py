@@ -86,3 +86,21 @@ def test_optional_dependencies_are_taken_where_classes_ask_for_them(
     assert more == {"scikit-image", "blocks"}
     assert environments._choose("nets", "1.0", more)["versions"] == {"blocks": "2.0", "scikit-image": "0.5"}
     assert environments._choose("nets", "1.0")["versions"] == {"blocks": "2.0"}
+
+
+def test_what_was_taken_before_stays_when_more_is_asked_for(
+    environments: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {
+        "nets": {"1.0": ['images; extra == "images"', 'sounds; extra == "sounds"']},
+        "images": {"0.5": []},
+        "sounds": {"0.7": []},
+    }
+    index(tmp_path, environments, monkeypatch, published)
+    monkeypatch.setattr(environments, "CHOSEN", tmp_path / "chosen.json")
+    monkeypatch.setattr(environments, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(environments, "_broken", lambda _: {})
+    environments.environment("nets", "1.0", ["images"])
+    folder, _ = environments.environment("nets", "1.0", ["sounds"])
+    there = {path.name for path in folder.iterdir()}
+    assert {"images-0.5.dist-info", "sounds-0.7.dist-info"} <= there
