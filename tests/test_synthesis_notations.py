@@ -139,8 +139,9 @@ def test_examples_with_small_numbers_come_first_and_empty_ones_last():
 def test_constructors_show_how_a_class_is_used():
     [built] = harvest.constructions(Shown, _parameters(Shown.__init__), Sources({}, Shown))
     assert specs.text_of(built["act"]) == "[tanh]"
-    [called] = harvest.calls(Shown, _parameters(Shown.forward), Sources({}, Shown))
-    assert called["x"]["shape"] == [5]
+    called = list(harvest.calls(Shown, _parameters(Shown.forward), Sources({}, Shown)))
+    assert [state["x"]["shape"] for state in called] == [[5], [5]]
+    assert (called[1]["x"]["low"], called[1]["x"]["high"]) == (0, 2)  # read first, then as it was
 
 
 def _parameters(function):

@@ -55,8 +55,12 @@ class Scope:
     def inside(self, node: FunctionNode | ast.ClassDef) -> Scope:
         """Return the scope of a function's or a class's body."""
         if isinstance(node, ast.ClassDef):
-            return Scope(self.tree, self.functions, node, self.live)
-        return Scope(self.tree, (node, *self.functions), self.owner, self.live)
+            return self.within(self.functions, node)
+        return self.within((node, *self.functions), self.owner)
+
+    def within(self, functions: tuple[FunctionNode, ...], owner: ast.ClassDef | None) -> Scope:
+        """Return the same names, seen from other functions."""
+        return Scope(self.tree, functions, owner, self.live)
 
     def value(self, node: ast.AST) -> Any:
         """Return the class, function or constant that a chain of names means; None if it is not loaded."""
@@ -90,9 +94,7 @@ class Scope:
         for function in self._functions_for(path):
             value = _assigned(function, path, line if function in self.functions else math.inf)
             if value is not None:
-                return Scope(self.tree, (function, *self.functions), self.owner, self.live).read(
-                    value, depth + 1
-                )
+                return self.within((function, *self.functions), self.owner).read(value, depth + 1)
             if path in arguments(function):
                 default = arguments(function)[path]
                 found = self.read(default, depth + 1) if default is not None else None
@@ -103,7 +105,7 @@ class Scope:
         if value is not None:
             return specs.spec_of(value)
         top = _assigned(self.tree, path, math.inf)
-        return Scope(self.tree, (), None, self.live).read(top, depth + 1) if top is not None else None
+        return self.within((), None).read(top, depth + 1) if top is not None else None
 
     def _functions_for(self, path: str) -> list[FunctionNode]:
         """Return the functions that may bind a name: for an attribute of ``self``, all of the class."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 from . import signatures, source, specs
 from .expressions import Scope, arguments, imported_names, live_names
 from .recipe import globals_of
+from .sessions import lived
 
 if TYPE_CHECKING:
     from .source import Sources
@@ -60,7 +61,16 @@ def constructions(
             key=_weight,
         )
     )
-    return itertools.islice(filter(None, found), _MAX_CALLS)
+    return itertools.islice(_distinct(filter(None, found)), _MAX_CALLS)
+
+
+def _distinct(found: Iterator[State]) -> Iterator[State]:
+    """Yield what has not been yielded before: examples are read, and run."""
+    seen: list[State] = []
+    for state in found:
+        if state not in seen:
+            seen.append(state)
+            yield state
 
 
 def _weight(state: State) -> int:
@@ -84,8 +94,17 @@ def calls(
         if _is_instance(site, cls.__name__)
     )
     complete = (state for state in found if any(map(specs.is_tensor, state.values())))
-    smaller = (other for state in map(_small_batch, complete) for other in (*_with_small_sides(state), state))
-    return itertools.islice(smaller, _MAX_CALLS)
+    smaller = (other for state in complete for other in _smaller(state))
+    return itertools.islice(_distinct(smaller), _MAX_CALLS)
+
+
+def _smaller(state: State) -> Iterator[State]:
+    """Yield the inputs with less in them, then as they are: what was built may hold the size of a batch."""
+    small = _small_batch(state)
+    yield from _with_small_sides(small)
+    yield small
+    if small != state:
+        yield state
 
 
 def instances(cls: type, sources: Sources) -> Iterator[Spec]:
@@ -252,6 +271,20 @@ def _places_nearby(cls: type, sources: Sources) -> Iterator[list[_Site]]:
         others = [item for item in own.body if getattr(item, "name", None) != cls.__name__]
         scope = Scope(own, live=globals_of(cls))
         yield [site for item in reversed(others) for site in _sites(item, scope)]
+    yield _lived(cls)
+
+
+@functools.lru_cache(maxsize=8)
+def _lived(cls: type) -> list[_Site]:
+    """Return the calls in docstrings that name the class, with the values that running them gives."""
+    found: list[_Site] = []
+    for example in (item for text in _docstrings(cls) for item in _examples(text)):
+        tree = source.parse(example) if f"{cls.__name__}(" in example else None
+        if tree is not None:
+            live = {**globals_of(cls), **imported_names(tree), cls.__name__: cls}
+            for statement, scope in lived(tree, live):
+                found += _sites(statement, scope)
+    return found
 
 
 def _docstrings(cls: type) -> list[str]:

@@ -18,6 +18,7 @@ from . import (
     forwarded,
     names,
     repair_fields,
+    repair_handed,
     repair_items,
     repair_lengths,
     repair_objects,
@@ -275,6 +276,8 @@ def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[St
 
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_objects.argument_not_made,
+    repair_handed.handed_on,
+    repair_handed.checked_fields,
     _missing_argument,
     listed_string,
     repair_objects.missing_entry,

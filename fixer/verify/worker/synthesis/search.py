@@ -31,6 +31,8 @@ _SHRINKING = 5
 """How many repairs of what was too large come before everything else."""
 _MADE_FIRST = 2
 """For how many objects that could not be made a way to make them is looked for before everything else."""
+_URGENT_FIRST = 8
+"""How much of what is urgent comes before what is trusted."""
 
 
 class _Node:
@@ -91,6 +93,7 @@ class Search:
         self._known: set[Any] = set() if known is None else known
         self._told: Counter[Any] = Counter()
         self._made_first = _MADE_FIRST
+        self._urgent_left = _URGENT_FIRST
         self.last: Failure | None = None
         self.furthest: State | None = None
         """The arguments that the last failure came from."""
@@ -170,10 +173,20 @@ class Search:
     def reject(self, state: State, failure: Failure, urgent: Iterator[State]) -> None:
         """Say that arguments which worked failed later; repairing that comes first from now on.
 
-        What is `urgent` comes even before what is trusted.
+        What is `urgent` comes even before what is trusted, the first few of it; else right after that.
         """
-        self._push(_Node((), -2 * _MOST_TRUSTED, urgent))
+        self._push(_Node((), -2 * _MOST_TRUSTED, self._hurried(urgent)))
+        self._push(_Node((), _REPAIRS_IN_A_ROW - _MOST_TRUSTED, urgent))
         self._push(_Node((10**9, *failure.progress), 0, iter(self._repair(failure, state))))
+
+    def _hurried(self, urgent: Iterator[State]) -> Iterator[State]:
+        """Yield what is urgent while few others were: repairs of repairs are as urgent, and have no end."""
+        while self._urgent_left > 0:
+            state = _next(urgent)
+            if state is None:
+                return
+            self._urgent_left -= 1
+            yield state
 
     def _push(self, node: _Node) -> None:
         heapq.heappush(self._queue, (node.priority, next(self._order), node))
