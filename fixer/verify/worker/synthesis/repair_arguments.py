@@ -154,6 +154,8 @@ def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Yield what comes before all else once a module that was built cannot be called."""
     yield from repair_objects.layers_inside(failure, state, plan)
     yield from repair_objects.sizes_inside(failure, state, plan)
+    yield from legal_dimension(failure, state, plan)
+    yield from repair_lengths.more_axes(failure, state, plan)
     for step in (
         repair_items.other_objects,
         repair_items.filled,
@@ -239,7 +241,8 @@ def _none_read(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
 _LEFT_OUT = re.compile(
     r"not (been )?(specified|given|provided|passed|set|supplied)"
     r"|(must|needs? to|should|has to|have to) (also )?be (specified|given|provided|passed|set|supplied)"
-    r"|\b(is|are) (required|needed|missing)|\b(need|needs|requires?|specify|provide)\b"
+    r"|\b(is|are) (required|needed|missing)|\b(need|needs|requires?|specify|provide)\b",
+    re.IGNORECASE,
 )
 
 

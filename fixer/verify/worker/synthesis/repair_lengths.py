@@ -120,6 +120,23 @@ def for_other_ranks(failure: Failure, state: State, plan: Plan) -> Iterator[Stat
                 yield {**state, name: _resized(spec, needed)}
 
 
+_AXES = re.compile(r"^(spatial|conv|n|num|input|image)?_?(spatial)?_?(n?dims?|dimensions?)$")
+_TOO_FLAT = re.compile(
+    r"too many indices for tensor of dimension (\d)|not enough values to unpack \(expected \d, got (\d)\)"
+    r"|Got (\d)D input, but .* needs \dD"
+)
+
+
+def more_axes(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """A model that was built for images takes its input for a volume: the number of axes is an argument."""
+    match = _TOO_FLAT.search(failure.message)
+    axes = int(match[1] or match[2] or match[3]) - 2 if match else 0
+    for name, default in plan.defaults.items() if axes > 0 else ():
+        value = state[name].get("value") if name in state else default
+        if value == axes and type(value) is int and _AXES.search(name):
+            yield {**state, name: specs.literal(axes + 1)}
+
+
 def _described(plan: Plan) -> State:
     """Return the defaults that are lists."""
     found = {

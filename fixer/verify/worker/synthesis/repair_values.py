@@ -229,15 +229,33 @@ _BEYOND = re.compile(
 def legal_dimension(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """A number that was given is a dimension, and there are not so many: lists of them are orders."""
     match = _BEYOND.search(failure.message)
-    for name in suspected(failure, state, plan) if match else ():
+    read = _attributes_read(failure, plan) if match else set()
+    likely = sorted(suspected(failure, state, plan), key=lambda name: name not in read) if match else []
+    for name in likely:
         spec = state.get(name) or specs.spec_of(plan.defaults[name])
         if spec is None or match is None:
             continue
         if spec["kind"] in ("list", "tuple") and spec["items"]:
             order = [specs.literal(place) for place in range(len(spec["items"]))]
             yield {**state, name: {**spec, "items": order}}
-        elif match[2] is not None and spec == specs.literal(int(match[2])):
+        elif match[2] is not None and _is_near(spec, int(match[2])):
             yield from ({**state, name: specs.literal(place)} for place in (1, 0))
+
+
+def _attributes_read(failure: Failure, plan: Plan) -> set[str]:
+    """Return the attributes that the failing lines read, whoever's they are."""
+    lines = (plan.context.sources.statement(frame.filename, frame.line) for frame in failure.own_frames)
+    nodes = (node for line in lines if line is not None for node in ast.walk(_head(line)))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+_BATCH_AND_CHANNELS = 2
+
+
+def _is_near(spec: Spec, dimension: int) -> bool:
+    """Whether a number is a dimension, or one after that of the batch and that of the channels."""
+    value = spec.get("value")
+    return type(value) is int and 0 <= dimension - value <= _BATCH_AND_CHANNELS
 
 
 def _is_alike(value: Any, given: Any) -> bool:

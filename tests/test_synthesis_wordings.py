@@ -1,0 +1,50 @@
+"""Messages that say in their own words which argument is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from fixer.verify.worker.synthesis import repair_arguments
+from tests.synthesis_support import require_differentiated
+
+
+class OneOfTwo(nn.Module):
+    """Needs one of two sizes."""
+
+    def __init__(self, a=None, b=None, c=None, d=None, e=None, f=None, features=None, channels=None):
+        super().__init__()
+        self.options = [item for item in (a, b, c, d, e, f) if item is not None]
+        if (features is None) == (channels is None):
+            raise ValueError("Specify exactly one of features or channels.")
+        if self.options:
+            raise RuntimeError("no")
+        self.layer = nn.Linear(features or channels, 4)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class Volume(nn.Module):
+    """Was meant for volumes; counts the axis that it splits from the first one after batch and channels."""
+
+    def __init__(self, spatial_dims, width, part):
+        super().__init__()
+        if spatial_dims not in (2, 3):
+            raise ValueError("spatial_dims must be 2 or 3")
+        self.conv = (nn.Conv2d if spatial_dims == 2 else nn.Conv3d)(width, width, 1)
+        self.part = part
+
+    def forward(self, x):
+        pieces = [self.conv(piece) for piece in x.split(1, dim=self.part + 2)]
+        return [piece[:, :, :, :, 0] for piece in pieces]
+
+
+@pytest.mark.parametrize("cls", [OneOfTwo, Volume])
+def test_it_runs(cls: type) -> None:
+    require_differentiated(cls, 2.0)
+
+
+@pytest.mark.parametrize("text", ["Specify exactly one of a or b.", "Please provide `a`", "a is required"])
+def test_it_says_that_something_was_left_out(text: str) -> None:
+    assert repair_arguments._LEFT_OUT.search(text)
