@@ -29,11 +29,16 @@ DISTURBANCES = (2.0, 20.0, 200.0)
 class Run:
     """One call of the model: what went in, what came out, and the loss."""
 
-    inputs: Named
+    given: tuple[Any, Any]
     outputs: Named
     rest: Any
     """What came out beside tensors, as plain data."""
     loss: Tensor | None
+
+    @property
+    def inputs(self) -> Named:
+        """The tensors among the arguments, with their paths."""
+        return flattened(self.given)
 
     @property
     def trainable(self) -> bool:
@@ -113,7 +118,7 @@ class Bench:
         with Untraced():
             outputs = synthesis.flatten_tensors(returned)
             loss = projected_loss(outputs, LOSS_SEED)
-            return Run(flattened(inputs), outputs, without_tensors(returned), loss)
+            return Run(inputs, outputs, without_tensors(returned), loss)
 
     def call(self, module: nn.Module, seed: int, dtype: torch.dtype | None = None) -> Run:
         """Call the model on the inputs that belong to `seed`."""

@@ -82,6 +82,8 @@ class Recorder:
         if plain.layout != torch.strided:
             plain = plain.to_dense()
         if self._brief and not whole:
+            if plain.is_cpu and plain.is_contiguous() and not (plain.is_conj() or plain.is_neg()):
+                return digest(plain)  # as nearly all are
             return digest(plain.to("cpu").resolve_conj().resolve_neg().contiguous())
         if plain.device.type == "cpu" and not (plain.is_conj() or plain.is_neg()):
             plain = plain.clone(memory_format=torch.contiguous_format)

@@ -28,7 +28,7 @@ from importlib.machinery import (
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
-from . import slicing
+from . import places, slicing
 from .untraced import Untraced
 
 
@@ -38,14 +38,14 @@ class _State:
     def __init__(
         self, texts: Mapping[str, str | None], roots: list[str], siblings: Collection[str] = ()
     ) -> None:
-        real = {os.path.realpath(path): (path, text) for path, text in texts.items()}
+        real = {places.real(path): (path, text) for path, text in texts.items()}
         self.texts = {name: (path, text) for name, (path, text) in real.items() if text is not None}
         self.absent = real.keys() - self.texts.keys()
         moving = [name for name in real if name in self.absent or not os.path.exists(name)]
         self.moving = {os.path.splitext(part)[0] for name in moving for part in name.split(os.sep)}
         """Parts of the names of files that only disk or only this side has: most imports need no more."""
         self.roots = roots
-        self.siblings = {os.path.realpath(folder) for folder in siblings}
+        self.siblings = {places.real(folder) for folder in siblings}
         self.loaded: dict[str, ModuleType] = {}
         self.slices: dict[str, tuple[bool | None, Collection[str]]] = {}
         self.hosts: dict[str, tuple[str, Collection[int]]] = {}
@@ -56,7 +56,7 @@ class _State:
 
     def moves(self, path: str) -> bool:
         """Whether a file is there on disk and not on this side, or the other way round."""
-        real = os.path.realpath(path)
+        real = places.real(path)
         return real in self.absent or (real in self.texts and not os.path.exists(real))
 
 
@@ -72,10 +72,14 @@ class _Imported:
                 self._names.setdefault(os.path.basename(origin), []).append(name)
             self._last = name
 
+    def since(self) -> list[str]:
+        """The modules that came later, the last one first."""
+        # To list all of them would write to every name, and copy the thousand pages that they are on.
+        return list(itertools.takewhile(lambda name: name != self._last, reversed(sys.modules)))
+
     def candidates(self, file_name: str) -> Iterator[str]:
         """The modules that may come from a file of this name."""
-        # To list all of them would write to every name, and copy the thousand pages that they are on.
-        yield from list(itertools.takewhile(lambda name: name != self._last, reversed(sys.modules)))
+        yield from self.since()
         yield from self._names.get(file_name, ())
 
 
@@ -106,6 +110,7 @@ def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[st
     A text of None stands for a file that this side does not have, whatever lies on disk.
     """
     global _state
+    places.forget()
     if not _ready:
         prepare()
     _state = _State(texts, roots, siblings)
@@ -117,15 +122,20 @@ def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[st
             linecache.cache[path] = (len(text), None, text.splitlines(True), path)
 
 
+def imported() -> list[str]:
+    """The modules that this process has imported itself, the last one first."""
+    return _imported.since()
+
+
 def exists(path: str) -> bool:
     """Whether this side has the file."""
-    real = os.path.realpath(path)
+    real = places.real(path)
     return real in _state.texts or (real not in _state.absent and os.path.isfile(path))
 
 
 def _holds_texts(folder: str) -> bool:
     """Whether any file below a folder, which need not be on disk, is laid over."""
-    inside = os.path.join(os.path.realpath(folder), "")
+    inside = os.path.join(places.real(folder), "")
     return any(real.startswith(inside) for real in _state.texts)
 
 
@@ -205,7 +215,7 @@ class _Beside(MetaPathFinder):
             inside = os.path.splitext(os.path.relpath(importer, folder))[0].split(os.sep)
             if len(inside) == 1 or ".".join(inside) in (name, f"{name}.__init__"):
                 spec = PathFinder.find_spec(fullname, [folder])
-                if spec is not None and (spec.origin is None or os.path.realpath(spec.origin) != importer):
+                if spec is not None and (spec.origin is None or places.real(spec.origin) != importer):
                     return spec
         return None
 
@@ -219,7 +229,7 @@ def _importer() -> tuple[str, str]:
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(("<frozen ", _IMPORTLIB)) and name != __file__:
-            return os.path.realpath(name), str(frame.f_globals.get("__name__", ""))
+            return places.real(name), str(frame.f_globals.get("__name__", ""))
         frame = frame.f_back
     return "", ""
 
@@ -228,11 +238,11 @@ class _Loader(SourceFileLoader):
     """Python's own loader, but for files that are laid over, sliced, or loaded under another name already."""
 
     def __init__(self, fullname: str, path: str) -> None:
-        self._real = os.path.realpath(path)
+        self._real = places.real(path)
         super().__init__(fullname, _state.texts[self._real][0] if self._real in _state.texts else path)
 
     def get_data(self, path: str) -> bytes:
-        if os.path.realpath(path) in _state.texts:
+        if places.real(path) in _state.texts:
             return source_text(path).encode()
         return super().get_data(path)
 
@@ -291,7 +301,7 @@ def _spec(name: str, path: str, inside: list[str] | None = None) -> ModuleSpec:
 
 def source_text(path: str) -> str:
     """A file's text on this side: from the overlay, else from disk."""
-    real = os.path.realpath(path)
+    real = places.real(path)
     if real in _state.texts:
         return _state.texts[real][1]
     if real in _state.absent:
@@ -302,7 +312,7 @@ def source_text(path: str) -> str:
 
 def host(path: str, class_name: str, kept: Collection[int]) -> None:
     """Let the constructor of a class do without the statements that fail, but for those on `kept` lines."""
-    _state.hosts[os.path.realpath(path)] = (class_name, kept)
+    _state.hosts[places.real(path)] = (class_name, kept)
 
 
 def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) -> ModuleType:
@@ -311,7 +321,7 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
     A file that would run a training script when imported is sliced to its definitions; `sliced` forces it or
     forbids it. `wanted` names the functions whose globals a slice has to keep, beside those of its classes.
     """
-    real = os.path.realpath(path)
+    real = places.real(path)
     if real in _state.loaded:
         return _state.loaded[real]
     imported = _imported_from(real)
@@ -324,7 +334,7 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
         sys.path.insert(0, top)
     if "." not in stem and name not in sys.modules and name not in sys.builtin_module_names:
         module = _import_around(name)
-        if os.path.realpath(module.__file__ or "") == real:
+        if places.real(module.__file__ or "") == real:
             return module
     return _load_by_location(package, stem, path)
 
@@ -358,7 +368,7 @@ def _imported_from(real: str) -> ModuleType | None:
         origin = getattr(module, "__dict__", {}).get("__file__")  # not a lazy attribute
         if not isinstance(origin, str) or not origin.endswith(file_name) or name == "__main__":
             continue
-        if os.path.realpath(origin) == real:
+        if places.real(origin) == real:
             return module
     return None
 

@@ -8,8 +8,9 @@ import os
 import site
 import sysconfig
 from contextlib import contextmanager, suppress
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
+from . import places
 from .frames import Message
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/run")
@@ -35,6 +36,12 @@ def environment() -> list[str]:
     found.update(getattr(site, "getsitepackages", list)())
     found.add(site.getusersitepackages() if hasattr(site, "getusersitepackages") else "")
     return sorted({os.path.realpath(path) for path in found if path and os.path.isdir(path)})
+
+
+def forget() -> None:
+    """Begin anew, for another job."""
+    global _reached
+    _reached = _Reached()
 
 
 def note(event: str, arguments: tuple[Any, ...]) -> None:
@@ -79,15 +86,15 @@ def hurry() -> None:
     _reached.hurried = True
 
 
-def told(job: Message) -> Message:
-    """All of it as plain data, without what comes with the interpreter."""
-    scratch = os.path.join(os.path.realpath(job["scratch"]), "")
+def outside_libraries(job: Message) -> Callable[[str], bool]:
+    """Build a function that tells whether a path is neither ours nor one of the interpreter's libraries."""
+    scratch = os.path.join(places.real(job["scratch"]), "")
     ours = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
-    roots = [os.path.realpath(root) for root in (*job["roots"], *job["siblings"])]
+    roots = [places.real(root) for root in (*job["roots"], *job["siblings"])]
     libraries = [os.path.join(folder, "") for folder in environment()]
 
-    def counts(path: str) -> bool:
-        real = os.path.join(os.path.realpath(path), "")
+    def outside(path: str) -> bool:
+        real = os.path.join(places.real(path), "")
         if real.startswith((scratch, ours)) or path.startswith(_SYSTEM):
             return False
         own = [folder for folder in libraries if real.startswith(folder)]
@@ -95,6 +102,12 @@ def told(job: Message) -> Message:
         # A tree under `site-packages` is the target's own if it is what verification is about.
         return not own or any(os.path.join(root, "").startswith(nearest) for root in roots)
 
+    return outside
+
+
+def told(job: Message) -> Message:
+    """All of it as plain data, without what comes with the interpreter."""
+    counts = outside_libraries(job)
     return {
         "files": [path for path in _reached.files if counts(path)],
         "folders": [path for path in _reached.folders if counts(path)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import inspect
-import json
+import marshal
 import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ ABSENT: Spec = {"kind": "absent"}
 
 _MAX_DEPTH = 3
 _LONGEST_STUB = 200
+_WITHOUT_REFERENCES = 2
+"""The version of `marshal` in which equal values are equal bytes, whoever else holds them."""
 """Bytes of bytecode: what is longer does more than refuse."""
 _ANY_KIND = ("int", "list", "namespace", "module", "class", "str", "tensor", "float")
 
@@ -120,9 +122,9 @@ def without_absent(state: State) -> State:
 
 def unique(found: Iterator[Spec]) -> Iterator[Spec]:
     """Drop repeated specs, keeping the first."""
-    seen: set[str] = set()
+    seen: set[bytes] = set()
     for spec in found:
-        key = json.dumps(spec, sort_keys=True)
+        key = marshal.dumps(spec, _WITHOUT_REFERENCES)
         if key not in seen:
             seen.add(key)
             yield spec
