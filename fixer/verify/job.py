@@ -92,7 +92,7 @@ class VerifySettings:
 
     python: Path | None = None
     """The interpreter that has the target's torch; found by `interpreter.find` if not given."""
-    steps: int = 20
+    steps: int = 6
     """Training steps that the two sides are compared over."""
     seeds: int = 2
     """How many differently initialised models and inputs the forward pass is compared on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from .observe import (
     state,
 )
 from .oracles import directional
-from .training import Training
+from .training import MOST_STEPS, Training
 from .untraced import Untraced
 from .watch import rejected_value
 
@@ -51,9 +51,16 @@ class ModelRecord:
     """One model on one side: the phases it goes through, and what came of them."""
 
     def __init__(
-        self, job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message
+        self,
+        job: Message,
+        payload: Message,
+        bench: Bench,
+        recorder: Recorder,
+        facts: Message,
+        reached_all: Callable[[], bool],
     ) -> None:
         self._job = job
+        self._reached_all = reached_all
         self._payload = payload
         self._bench = bench
         self._recorder = recorder
@@ -61,6 +68,8 @@ class ModelRecord:
         self._settings: Message = facts["settings"]
         self._projection: Message | None = job["contract"]["projection"]
         self._saved: dict[str, Any] = {}
+        self._seconds = 0.0
+        """Processor time for building the model and calling it for the first times."""
         self._constrained = None if self._projection is None else Constrained(self._projection)
         self.updates: Updates | None = None
         """What the constrained instances held around every update; only the fixed side is asked."""
@@ -172,11 +181,14 @@ class ModelRecord:
         started = time.process_time()
         for seed in range(int(self._settings.get("seeds") or self._job["seeds"])):
             with self._phase(f"{mode} forward"):
-                self._forward(f"{mode} forward, seed {seed}", self._bench.build(seed), mode)
+                # What one call leaves for the next does not hang on the values that a model starts with.
+                times = 1 if seed else 2
+                self._forward(f"{mode} forward, seed {seed}", self._bench.build(seed), mode, times)
             if len(self._facts["errors"]) > known:
                 return False
             if "seeds" not in self._settings:
-                slow = time.process_time() - started > _SLOW
+                self._seconds = time.process_time() - started
+                slow = self._seconds > _SLOW
                 self._settings["seeds"] = 1 if slow else self._job["seeds"]
                 if slow:
                     break
@@ -245,13 +257,13 @@ class ModelRecord:
             self._facts["finite"] = True
 
     def _note_left(self, check: str, label: str, module: nn.Module, run: Run, *, last: bool) -> None:
-        note_all, named = self._recorder.note_all, parameters(module)
+        note_all, named, inputs = self._recorder.note_all, parameters(module), run.inputs
         note_all(check, f"{label} gradient of", gradients(named))
-        note_all(check, f"{label} gradient of input", gradients(run.inputs))
-        note_all(check, f"{label} afterwards input", run.inputs)
+        note_all(check, f"{label} gradient of input", gradients(inputs))
+        note_all(check, f"{label} afterwards input", inputs)
         note_all(check, f"{label} afterwards", (named if last else small(named)) + buffers(module))
         self._recorder.note(check, f"{label} modes afterwards", [m.training for m in module.modules()])
-        self._note_reach(named, run.inputs)
+        self._note_reach(named, inputs)
 
     def _note_reach(self, held: Named, inputs: Named) -> None:
         named = gradients(held) + [(f"input {n}", g) for n, g in gradients(inputs)]
@@ -264,16 +276,16 @@ class ModelRecord:
         """Whether the model can be copied and saved after it has been used."""
         check = "copying and saving"
 
-        def used() -> nn.Module:
-            module = self._bench.build()
-            self._bench.call(module, 0)
-            return module
+        used: list[nn.Module] = []
 
         def deepcopy() -> None:
-            self._bench.call(copy.deepcopy(used()), 0)
+            module = self._bench.build()
+            self._bench.call(module, 0)
+            used.append(module)
+            self._bench.call(copy.deepcopy(module), 0)
 
         def save() -> None:
-            _SAVE(used(), io.BytesIO())
+            _SAVE(used[0], io.BytesIO())
 
         for name, action in (("copy.deepcopy", deepcopy), ("torch.save of the module", save)):
             try:
@@ -309,7 +321,9 @@ class ModelRecord:
         return found
 
     def _train(self) -> None:
-        training = Training(self._job, self._payload, self._bench, self._recorder, self.updates)
+        asked = self._job["steps"] if self._reached_all() else max(self._job["steps"], MOST_STEPS)
+        steps = (asked, self._seconds)
+        training = Training(self._job, self._payload, self._bench, self._recorder, self.updates, *steps)
         checkpoint = self._checkpoint("state")
         found = training.run(checkpoint, self._settings, self._phase, self._facts["errors"])
         self._facts["trajectories"] = found

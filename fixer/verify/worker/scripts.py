@@ -27,12 +27,20 @@ class Cut(BaseException):
 class Loop:
     """What the training loops of one run did, noted step by step."""
 
-    def __init__(self, recorder: Recorder, steps: int, keep_parameters: bool) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        steps: int,
+        keep_parameters: bool,
+        goes_on: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         self.losses: list[float] = []
         self.steps = 0
         self.timed_out = False
         self._recorder = recorder
         self._limit = steps
+        self._goes_on = goes_on
+        """Whether there is more to be seen after so many steps, which are as many as were asked for."""
         self._keep_parameters = keep_parameters
         self._optimizers: list[Optimizer] = []
         self._leaves: dict[int, tuple[Tensor, Tensor]] = {}
@@ -51,7 +59,8 @@ class Loop:
 
     def on_backward(self, loss: Tensor) -> None:
         """Note a loss and what it depends on; cut if the loop has no optimizer to count by."""
-        if len(self.losses) >= self._limit and self.steps == 0:
+        taken = len(self.losses)
+        if taken >= self._limit and self.steps == 0 and not self._goes_on(taken):
             raise Cut
         self._recorder.note("losses", f"backward {len(self.losses)}", loss)
         self.losses.append(float(loss.detach().double().sum()))
@@ -72,7 +81,7 @@ class Loop:
         if self._keep_parameters:
             self._recorder.note_all("parameters", f"after step {self.steps}", self._held(optimizer))
         self.steps += 1
-        if self.steps >= self._limit:
+        if self.steps >= self._limit and not self._goes_on(self.steps):
             raise Cut
 
     def _held(self, optimizer: Optimizer) -> list[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""The stages of a job: each runs in a process of its own, on one side of the fix, and answers plain data.
+"""The stages of a job: each runs in a process of the cage, on one side of the fix, and answers plain data.
 
 Stages observe; they decide nothing. What they see goes to files in the scratch folder, the current one.
 """
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -26,8 +26,12 @@ from .reference import Reference
 from .scripts import Loop, cut_short, note_globals, note_gradients, note_value
 from .surroundings import quick_and_harmless, stand_in_for_missing
 from .tracing import Tracer
+from .training import MOST_STEPS
 from .variants import binding_variant
 from .watch import ParameterWatch, VersionWatch, rejected_value
+
+if TYPE_CHECKING:
+    from .tracing import Reach
 
 _NEARLY_ALL = 0.9
 """The part of its time after which a search has rather been ended than has come to an end."""
@@ -55,7 +59,8 @@ def record(job: Message, payload: Message) -> Message:
     }
     watch, versions = _watch(job, side), _versions(job, side)
     watchers = [w for w in (watch, versions) if w is not None]
-    tracer = Tracer(job["contract"]["changed_lines"][side], watchers, payload["wanted"])
+    changed, symptom = job["contract"]["changed_lines"][side], _symptom(job, side)
+    tracer = Tracer(changed, watchers, payload["wanted"], symptom)
     is_model = payload["subject"]["class_name"] and not payload["subject"]["function"]
     prepare, run = (_model, _record_model) if is_model else (_call, _record_call)
     with ExitStack() as stack:
@@ -67,7 +72,7 @@ def record(job: Message, payload: Message) -> Message:
         tracer.forget()  # what ran while arguments were tried out proves nothing
         if prepared is not None:
             with tracer:
-                run(job, payload, prepared, recorder, facts)
+                run(job, payload, prepared, recorder, facts, tracer)
     if supplied and facts["built"]:
         facts["built"] += f"; with a value for {', '.join(dict.fromkeys(supplied))}"
     facts["executed"] = tracer.executed()
@@ -159,8 +164,10 @@ def _call(job: Message, payload: Message, facts: Message) -> Callable[[], Any]:
     return call
 
 
-def _record_model(job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message) -> None:
-    ran = ModelRecord(job, payload, bench, recorder, facts)
+def _record_model(
+    job: Message, payload: Message, bench: Bench, recorder: Recorder, facts: Message, tracer: Tracer
+) -> None:
+    ran = ModelRecord(job, payload, bench, recorder, facts, tracer.reached_all)
     with _reference(payload["reference"]) as bench.reference:
         ran.phases()
     if ran.updates is not None:
@@ -170,11 +177,24 @@ def _record_model(job: Message, payload: Message, bench: Bench, recorder: Record
 
 
 def _record_call(
-    job: Message, payload: Message, call: Callable[[], Any], recorder: Recorder, facts: Message
+    job: Message,
+    payload: Message,
+    call: Callable[[], Any],
+    recorder: Recorder,
+    facts: Message,
+    tracer: Tracer,
 ) -> None:
     """Run a function, a method or a whole script."""
     keeps = job["contract"]["projection"] is None
-    loop = Loop(recorder, job["steps"], keep_parameters=keeps)
+    taken = facts["settings"].get("steps")
+
+    def goes_on(steps: int) -> bool:
+        more = taken is None and steps < MOST_STEPS and not tracer.reached_all()
+        if not more:
+            facts["settings"]["steps"] = steps  # the other side takes as many
+        return more
+
+    loop = Loop(recorder, taken or job["steps"], keeps, goes_on)
     reseed(job["seed"])
     with _phase(facts, "call", recorder), _reference(payload["reference"]):
         with loop.watching(max(1.0, job["budget"] / 3)):
@@ -304,6 +324,12 @@ def _tells(error: Message, raised: Message) -> bool:
     """Whether an error passes on the words of one that the target's own lines raised."""
     words = f"{raised['type']}: {raised['message'][:80]}"
     return words in error["message"]
+
+
+def _symptom(job: Message, side: str) -> dict[str, list[Reach]]:
+    """The lines of the symptom: the judge wants to know whether they ran."""
+    lines = job["contract"]["symptom_lines"]
+    return {} if lines is None or lines[side] is None else {lines["path"]: [[tuple(lines[side])]]}
 
 
 def _versions(job: Message, side: str) -> VersionWatch | None:

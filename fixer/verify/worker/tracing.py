@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ class Tracer:
     """Collects the lines that run inside functions of some files.
 
     Lines of module and class bodies run at import whatever the harness does, so they prove nothing.
-    Once all that is `wanted` of the files has been seen, nothing is traced any more: Python 3.11 takes three
-    times as long for code of which only the calls are traced.
+    Once all that is `wanted` of the files, and what is `beside` it, has been seen, nothing more is traced:
+    Python 3.11 takes three times as long for code of which only the calls are traced.
     """
 
     def __init__(
@@ -36,9 +37,11 @@ class Tracer:
         paths: Iterable[str],
         watchers: Sequence[Watch] = (),
         wanted: Mapping[str, Sequence[Reach]] | None = None,
+        beside: Mapping[str, Sequence[Reach]] = types.MappingProxyType({}),
     ) -> None:
         self.lines: dict[str, set[int]] = {os.path.realpath(path): set() for path in paths}
-        self._wanted = None if wanted is None else {os.path.realpath(path): w for path, w in wanted.items()}
+        self._wanted = None if wanted is None else _placed(wanted)
+        self._beside = _placed(beside)
         self._is_done = False
         self.raised: list[Message] = []
         """Each exception that passed through the files, with the innermost of their frames."""
@@ -75,6 +78,13 @@ class Tracer:
             for path, line, _ in raised["frames"]
             if any(first <= line <= last for first, last in ranges.get(os.path.realpath(path), ()))
         ]
+
+    def reached_all(self) -> bool:
+        """Whether all that has to run has run."""
+        return self._has_reached(self._wanted or {})
+
+    def _has_reached(self, wanted: Mapping[str, Sequence[Reach]]) -> bool:
+        return not any(missed(reach, self.lines.get(path, ())) for path, reach in wanted.items())
 
     def executed(self) -> dict[str, list[int]]:
         """The lines seen, as plain data."""
@@ -114,7 +124,7 @@ class Tracer:
         """Whether nothing that could be seen still matters."""
         if self._wanted is None or not all(watcher.has_enough for watcher in self._watchers):
             return False
-        return not any(missed(wanted, self.lines.get(path, ())) for path, wanted in self._wanted.items())
+        return self._has_reached(self._wanted) and self._has_reached(self._beside)
 
     def _note_raised(self, frame: Any, raised: Any) -> None:
         kind, error, _ = raised
@@ -124,6 +134,10 @@ class Tracer:
             if known["type"] == kind.__name__ and known["message"] == message:
                 return
         self.raised.append({"type": kind.__name__, "message": message, "frames": [here]})
+
+
+def _placed(reach: Mapping[str, Sequence[Reach]]) -> dict[str, Sequence[Reach]]:
+    return {os.path.realpath(path): lines for path, lines in reach.items()}
 
 
 def required(

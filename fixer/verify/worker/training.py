@@ -34,6 +34,8 @@ _SECONDS = 0.8
 """Processor time for all trajectories of one side; slow models take fewer steps."""
 _STEPS_AS_BUILT = 5
 """Steps of the optimizer that the code builds; its hooks are on the usual ones too, which go all the way."""
+MOST_STEPS = 20
+"""Steps where what has changed has not run yet: some code does something in every tenth call only."""
 _DIVERGED = 1e12
 NOISE = ", noise on gradients"
 _NOTICEABLE = 8
@@ -50,8 +52,13 @@ class Training:
         bench: Bench,
         recorder: Recorder,
         updates: Updates | None,
+        asked: int,
+        seconds: float,
     ) -> None:
-        self._asked: int = job["steps"]
+        self._asked = asked
+        """Steps of each trajectory, unless the model is too slow for that."""
+        self._seconds = seconds
+        """Processor time for more than one step takes, if that is known."""
         wirings = (job["contract"]["wiring"][index] for index in payload["wirings"])
         self._wirings: list[Message] = [w for w in wirings if w["kind"] != INITIALISATION]
         self._stand_in: bool = payload["stand_in"]
@@ -133,6 +140,8 @@ class Training:
 
     def _affordable_steps(self, trajectories: int) -> int:
         """As many steps as were asked for, fewer if the model is too slow for that."""
+        if 0 < self._seconds * self._asked * trajectories < _SECONDS:
+            return self._asked
         module = self._bench.build()
         module.train()
         probe = _Trajectory("", self._bench, Recorder(), self._projects, None, ())
@@ -240,7 +249,9 @@ class _Trajectory:
         """Compute the loss and the gradients of the current step."""
         self._zero_grad()
         with Untraced():
-            held = state(self._module) if self._projects and self._updates is None else {}
+            # The original's constraint works during the call; that it had something to do once is enough.
+            asked = self._projects and self._updates is None and not self.facts["binding"]
+            held = state(self._module) if asked else {}
         run = self._bench.call(self._module, 100 + self._index)
         assert run.loss is not None
         run.backward()
@@ -270,7 +281,7 @@ class _Trajectory:
         value = float(loss.detach())
         self.facts["losses"].append(value)
         self.facts["finite"] &= abs(value) < _DIVERGED
-        if held and self._index:  # the original's constraint works during the call
+        if held and self._index:
             self.facts["binding"] += any(not torch.equal(p, held[name]) for name, p in named)
         self._note_pull(named)
         if self._pushed:

@@ -10,7 +10,7 @@ from .frames import Message
 from .initialising import only_initialises
 from .scripts import GLOBAL
 from .tracing import missed, required
-from .verdicts import Refuted, Side, Target, Unverified
+from .verdicts import Refuted, Side, Target, Unreached, Unverified
 
 if TYPE_CHECKING:
     from .jobs import RunStage
@@ -35,6 +35,7 @@ class Trial:
         name: str,
         *,
         brief: bool = False,
+        together: bool = False,
     ) -> None:
         self.contract: Message = job["contract"]
         self.projection: Message | None = job["contract"]["projection"]
@@ -46,6 +47,9 @@ class Trial:
         self._run_stage = run_stage
         self._name = name
         self._brief = brief
+        self._together = together
+        self.ran_together = False
+        """Whether a stage has run in a process in which another had run before."""
         self._files = 0
         self._reach: dict[str, dict[str, list[Reach]]] = {}
 
@@ -75,8 +79,19 @@ class Trial:
             "wide": wide,
             "wanted": self._wanted(side),
         }
-        answer = self._run_stage("record", side, payload)
-        return Side(_value(answer, f"{self.names[side]} could not be run"), file, wide)
+        value = self._run("record", side, payload, f"{self.names[side]} could not be run")
+        return Side(value, file, wide)
+
+    def _run(self, stage: str, side: str, payload: Message, failure: str) -> Message:
+        """What a stage answers; raises `Unverified` if it cannot."""
+        answer = self._run_stage(stage, side, payload, together=self._together)
+        self.ran_together |= answer.get("again", False)
+        if answer["ok"]:
+            value: Message = answer["value"]
+            return value
+        if "died" in answer:
+            raise Unverified(f"{failure}: {answer['died']}")
+        raise Unverified(f"{failure}: {answer['error']['type']}: {answer['error']['message']}")
 
     def _payload(self, known: Side | None, file: str, side: str) -> Message:
         recipe = known.facts["recipe"] if known else None
@@ -129,7 +144,7 @@ class Trial:
         if unreached:
             self.evidence["missed"] = unreached
             side, path, line = unreached[0]
-            raise Unverified(f"the run of {self.names[side]} never reached {path}:{line}")
+            raise Unreached(f"the run of {self.names[side]} never reached {path}:{line}")
 
     def _required(self, side: str) -> dict[str, list[Reach]]:
         """What has to run in the changed files: what the contract says, or what the edits touch."""
@@ -151,16 +166,11 @@ class Trial:
         return required(texts[side][path], ranges, other[path], replayed, method)
 
     def _wanted(self, side: str) -> dict[str, list[Reach]] | None:
-        """What is asked about the lines that run: those that have to, and those of the symptom."""
+        """The lines that have to run."""
         try:
-            wanted = {path: list(reach) for path, reach in self._required(side).items()}
+            return self._required(side)
         except SyntaxError:  # whoever imports the text will say so
             return None
-        symptom = self.contract["symptom_lines"]
-        if symptom is not None and symptom[side] is not None:
-            first, last = symptom[side]
-            wanted.setdefault(symptom["path"], []).append([(first, last)])
-        return wanted
 
     def require_constraint(self, before: Side, after: Side) -> None:
         """Parameters after every step must be what the author's own statements make of the raw update."""
@@ -179,8 +189,7 @@ class Trial:
             "disturbance": settings.get("disturbance"),
             "rewritten": after.facts["rewritten"],
         }
-        failure = "the original statements cannot be run on their own"
-        _value(self._run_stage("constraint", "before", payload), failure)
+        self._run("constraint", "before", payload, "the original statements cannot be run on their own")
         expected = records.read(file)
         settled = records.read(after.facts["updates"])["settled"]
         comparison = compare(expected, settled, self.tolerance)
@@ -242,13 +251,3 @@ class Trial:
         notes = self.evidence.setdefault("notes", [])
         if text not in notes:
             notes.append(text)
-
-
-def _value(answer: Message, failure: str) -> Message:
-    """A stage's value, or the reason why there is none."""
-    if answer["ok"]:
-        value: Message = answer["value"]
-        return value
-    if "died" in answer:
-        raise Unverified(f"{failure}: {answer['died']}")
-    raise Unverified(f"{failure}: {answer['error']['type']}: {answer['error']['message']}")

@@ -18,6 +18,10 @@ class Unverified(Exception):  # noqa: N818 - an outcome, not an error
     """The harness could not show anything, and why."""
 
 
+class Unreached(Unverified):
+    """A line that has to run did not: whatever else runs in a process, that stays so."""
+
+
 class CannotBuild(Unverified):
     """The model itself could not be built or called here."""
 
