@@ -74,8 +74,8 @@ def conduct(job: Message, run_stage: Any) -> Message:
     counts: Counter[str] = Counter()
     last: Message = {}
 
-    def counting(stage: str, side: str, payload: Message, seconds: float | None = None) -> Message:
-        answer: Message = run_stage(stage, side, payload, seconds)
+    def counting(stage: str, side: str, payload: Message, *, together: bool) -> Message:
+        answer: Message = run_stage(stage, side, payload, together=together)
         if stage == "record" and answer["ok"]:
             counts.update(answer["value"].pop("counts"))
             last.update(subject=payload["subject"], recipe=answer["value"]["recipe"])

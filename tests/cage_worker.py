@@ -23,7 +23,8 @@ def conduct(job: dict[str, Any], run_stage: Any) -> dict[str, Any]:
     if job["contract"]["parameter"] == "raise":
         raise RuntimeError("a judge's defect")
     subject = job["contract"]["subjects"][0]
-    sides = {side: run_stage("call", side, subject) for side in ("before", "after")}
+    together = job["contract"]["parameter"] == "together"
+    sides = {side: run_stage("call", side, subject, together=together) for side in ("before", "after")}
     return {"verdict": "unverified", "reason": "called", "evidence": sides}
 
 

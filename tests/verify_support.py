@@ -27,13 +27,18 @@ def job(path: Path, *, parameter: str | None = None) -> Job:
 
 def call(verifier: Verifier, folder: Path, body: str) -> dict[str, Any]:
     """Write a module whose `go` is `body`, have it called, and return what came of it."""
+    outcome: dict[str, Any] = call_both(verifier, folder, body)["before"]
+    return outcome
+
+
+def call_both(verifier: Verifier, folder: Path, body: str, parameter: str | None = None) -> dict[str, Any]:
+    """The same for both sides; they may share a process if the `parameter` is "together"."""
     path = folder / "target.py"
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     path.write_text(f"import ctypes, os, shutil, socket, subprocess, sys\nimport torch\n\ndef go():\n{lines}")
-    verification: Verification = verifier.verify(job(path))
+    verification: Verification = verifier.verify(job(path, parameter=parameter))
     assert verification.reason == "called", verification
-    outcome: dict[str, Any] = verification.evidence["before"]
-    return outcome
+    return verification.evidence
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import random
 import shutil
@@ -12,14 +13,17 @@ import traceback
 from contextlib import suppress
 from typing import Any, Callable
 
-from . import guard, intact, overlay, reached
+from . import calling, guard, intact, overlay, reached
 from .frames import Message
 
 Stage = Callable[[Message, Any], Message]
 RunStage = Callable[..., Message]
 Conduct = Callable[[Message, RunStage], Message]
-Launch = Callable[[Message, str, str, Any, float], Message]
-"""Runs a stage (job, stage, side, payload, end) in a process of its own and turns its end into a message."""
+Launch = Callable[[Message, str, str, Any, float, bool], Message]
+"""Runs a stage (job, stage, side, payload, end, together) in a process and turns its end into a message.
+
+Stages that may run `together` can get one process, one after the other.
+"""
 
 GRACE = 2.0
 """Seconds that a job keeps for its own answer once its stages have used up the rest."""
@@ -40,9 +44,11 @@ def conduct_job(job: Message, conduct: Conduct, launch: Launch) -> Message:
 
     seen: list[Message] = []
 
-    def run_stage(stage: str, side: str, payload: Any, seconds: float | None = None) -> Message:
+    def run_stage(
+        stage: str, side: str, payload: Any, seconds: float | None = None, *, together: bool = False
+    ) -> Message:
         end = deadline if seconds is None else min(deadline, time.monotonic() + seconds)
-        answer = launch(job, stage, side, payload, end)
+        answer = launch(job, stage, side, payload, end, together)
         seen.append(answer.pop("reached", _UNKNOWN))
         return answer
 
@@ -54,10 +60,27 @@ def conduct_job(job: Message, conduct: Conduct, launch: Launch) -> Message:
         return {"verdict": "unverified", "reason": reason, "evidence": evidence}
 
 
-def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
-    """Run a stage in this process, which is good for nothing else then, with one side laid over the tree."""
+def enter(job: Message) -> None:
+    """Close the cage around this process, for good: it runs nothing but stages from here on."""
     os.environ["TMPDIR"] = tempfile.tempdir = job["scratch"]
-    guard.close(job["scratch"], job["device"])
+    guard.close(job["home"], job["device"])
+    seed_everything(job["seed"])
+
+
+def resume(job: Message) -> None:
+    """Go on with another job: what was read for the one before may have changed since."""
+    os.environ["TMPDIR"] = tempfile.tempdir = job["scratch"]
+    reached.forget()
+    calling.forget()
+    linecache.clearcache()
+    is_targets = reached.outside_libraries(job)
+    for path in list(sys.path_importer_cache):
+        if is_targets(path):
+            del sys.path_importer_cache[path]
+
+
+def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
+    """Run a stage in this process, with one side laid over the tree."""
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
     intact.known()

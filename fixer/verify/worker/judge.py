@@ -21,13 +21,15 @@ from .keeping import prove_keeps
 from .preserving import prove_preserves
 from .repairing import prove_repairs
 from .trial import Trial
-from .verdicts import CannotBuild, Refuted, Target, Unverified
+from .verdicts import CannotBuild, Refuted, Target, Unreached, Unverified
 
 if TYPE_CHECKING:
     from .jobs import RunStage
 
     Prove = Callable[[Trial], "tuple[str, str]"]
 
+_SHORT = 0.25
+"""The part of a job's time after which what one process did not show is not tried again in several."""
 _PROOFS: dict[str, Prove] = {
     "preserves": prove_preserves,
     "repairs": prove_repairs,
@@ -124,16 +126,45 @@ def _decided(
 def _proved(
     job: Message, run_stage: RunStage, target: Target, prove: Prove, evidence: Message, name: str
 ) -> tuple[str, str]:
-    """The verdict on one target, from brief records if they agree; what differs is told from whole ones."""
+    """The verdict on one target, from brief records of one process if they agree.
+
+    What differs is told from whole ones, and whatever is not proven from a process for each.
+    """
     known = copy.deepcopy(evidence)
-    projection = job["contract"]["projection"]
-    if job["contract"]["promise"] != "keeps" and (projection is None or projection["exact"]):
+    attempts = _attempts(job["contract"])
+    while True:
+        brief, together = attempts.pop(0)
+        label = f"{name}-{len(attempts)}"
+        trial = Trial(job, run_stage, target, evidence, label, brief=brief, together=together)
+        begun = time.monotonic()
         try:
-            return prove(Trial(job, run_stage, target, evidence, name, brief=True))
+            return prove(trial)
         except Refuted:
-            evidence.clear()
-            evidence.update(known)
-    return prove(Trial(job, run_stage, target, evidence, f"{name}-whole"))
+            if not attempts:
+                raise
+            del attempts[:-1]
+        except Unverified as unverified:
+            is_late = time.monotonic() - begun > _SHORT * job["timeout"]
+            if not trial.ran_together or is_late or _stays_so(unverified):
+                raise
+        evidence.clear()
+        evidence.update(copy.deepcopy(known))
+
+
+def _stays_so(unverified: Unverified) -> bool:
+    """Whether it would be the same in another process, in all likelihood: to ask again takes as long."""
+    return isinstance(unverified, Unreached) or (
+        isinstance(unverified, CannotBuild) and unverified.in_constructor
+    )
+
+
+def _attempts(contract: Message) -> list[tuple[bool, bool]]:
+    """How to go about it: with brief records or whole ones, and in one process or in one for each stage."""
+    if contract["promise"] == "keeps":
+        return [(False, False)]
+    if contract["projection"] is not None and not contract["projection"]["exact"]:
+        return [(False, True), (False, False)]
+    return [(True, True), (True, False), (False, False)]
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from .frames import Message, TooLongError, Unpacker, messages, pack, send
 def serve(requests: int, replies: int, scratch: str, conduct: jobs.Conduct) -> None:
     """Work until the requests end."""
     for job in messages(requests, jobs.REQUEST_LIMIT):
-        job["scratch"] = tempfile.mkdtemp(prefix="job", dir=scratch)
+        job["home"] = job["scratch"] = tempfile.mkdtemp(prefix="job", dir=scratch)
         answer = jobs.conduct_job(job, conduct, _launch)
         jobs.remove(job["scratch"])
         send(replies, {"id": job["id"], **answer})
@@ -25,11 +25,12 @@ def serve(requests: int, replies: int, scratch: str, conduct: jobs.Conduct) -> N
 def perform(requests: int, replies: int, stage: jobs.Stage) -> None:
     """Be one stage: take its request, answer, and leave without the target's cleanups."""
     for request in messages(requests, jobs.REQUEST_LIMIT):
+        jobs.enter(request["job"])
         send(replies, jobs.perform(request["job"], stage, request["side"], request["payload"]))
         os._exit(0)
 
 
-def _launch(job: Message, stage: str, side: str, payload: Any, end: float) -> Message:
+def _launch(job: Message, stage: str, side: str, payload: Any, end: float, _: bool) -> Message:
     """Start a stage as the worker itself was started, and wait for it."""
     command = [sys.executable, "-B", sys.argv[0], job["scratch"], stage]
     request = pack({"job": job, "side": side, "payload": payload})

@@ -115,6 +115,11 @@ def has_tensorboard() -> bool:
     return importlib.util.find_spec("tensorboard") is not None
 
 
+def is_stand_in(module: object) -> bool:
+    """Whether a module only stands for a library that is not there."""
+    return isinstance(module, _Shown)
+
+
 def stand_in_for_missing() -> None:
     """Let imports of libraries that only show or log succeed where they are not installed."""
     if _TENSORBOARD not in sys.modules and not has_tensorboard():

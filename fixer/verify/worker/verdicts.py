@@ -19,7 +19,7 @@ class Unverified(Exception):  # noqa: N818 - an outcome, not an error
 
 
 class Unreached(Unverified):
-    """A line that has to run did not: whatever else runs in a process, that stays so."""
+    """A line that has to run did not."""
 
 
 class CannotBuild(Unverified):

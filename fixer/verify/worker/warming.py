@@ -11,7 +11,7 @@ import io
 import torch
 from torch import Tensor, nn
 
-from . import intact, kernel, oracles, overlay, surroundings, synthesis
+from . import intact, kernel, oracles, overlay, reuse, surroundings, synthesis
 from .observe import Recorder, note_structure, projected_loss
 
 
@@ -34,6 +34,7 @@ def warm_up() -> None:
     overlay.prepare()
     kernel.prepare()
     intact.known()
+    reuse.known()
     surroundings.has_tensorboard()
     torch.use_deterministic_algorithms(True, warn_only=True)
     recipe = synthesis.synthesize(_Sample, {}, 1.0)

@@ -102,7 +102,7 @@ class ParameterWatch(Watch):
             return None
         current = self._look(frame)
         copies: list[dict[str, Any]] = []
-        original = torch.Tensor.copy_
+        original, own = torch.Tensor.copy_, vars(torch.Tensor).get("copy_")
 
         def copy_(target: Tensor, source: Any, *args: Any, **kwargs: Any) -> Any:
             copies.append({"to": target.data_ptr(), "shape": list(getattr(source, "shape", ()))})
@@ -113,13 +113,16 @@ class ParameterWatch(Watch):
             "object": current,
             "storage": current.data_ptr() if isinstance(current, Tensor) else None,
             "copies": copies,
-            "original": original,
+            "own": own,
         }
 
     def _leave(self, frame: Any, before: dict[str, Any] | None) -> None:
         if before is None:
             return
-        torch.Tensor.copy_ = before["original"]  # type: ignore[method-assign]
+        if before["own"] is None:
+            del torch.Tensor.copy_  # what the C base class defines shows again
+        else:
+            torch.Tensor.copy_ = before["own"]  # type: ignore[method-assign]
         now = self._look(frame)
         owner = _evaluated(self._owner, frame)
         registered = not isinstance(owner, nn.Module) or owner._parameters.get(self._name) is now

@@ -1,4 +1,4 @@
-"""The process that has torch imported and warm, and forks what a job needs: a judge, and a process a stage.
+"""The process that has torch imported and warm, and forks what jobs need: judges, and processes for stages.
 
 It runs no code of the target itself. It ends when its request pipe does, or when its parent is gone.
 """
@@ -12,37 +12,17 @@ import time
 from collections import Counter, deque
 from typing import Any, Iterator, Mapping
 
-from . import cage, jobs, memory
+from . import cage, jobs, memory, staging
 from .frames import Message, Unpacker, send
+from .staging import StageProcess
 
 _PARENT_CHECK = 2.0  # seconds between looks at whether the parent is still there
 _POLL = 0.05
 """Seconds between looks at stages, which may end without closing their descriptors, or fill their folder."""
-_MANY = 20
-"""After so many jobs it pays to make forks cheaper, which takes as long as a job."""
+_MANY = 60
+"""After so many forks it pays to make them cheaper, which takes as long as some jobs."""
 _JOBS = 100
 """How many jobs a judge decides before a new one takes its place, so that its memory stays small."""
-
-
-class _Stage:
-    """A process that runs a stage, and until when it may."""
-
-    def __init__(self, child: cage.Child, end: float, job: Message) -> None:
-        self.child = child
-        self._end = end
-        self._complaint = cage.scratch_watch(job["scratch"], job["memory"])
-
-    def result(self) -> Message | None:
-        """What came of it once it has ended, or had to be; nothing is left of it then."""
-        child = self.child
-        if not child.check():
-            child.fault = "ran out of time" if time.monotonic() >= self._end else self._complaint()
-            if child.fault is None:
-                return None
-        child.kill()
-        if child.answer is not None and child.fault is None:
-            return child.answer
-        return {"ok": False, "died": child.end, "stderr": child.last_words}
 
 
 class _Running:
@@ -51,15 +31,16 @@ class _Running:
     def __init__(self, job: Message, judge: cage.Server) -> None:
         self.job = job
         self.judge = judge
-        self.stage: _Stage | None = None
+        self.process: StageProcess | None = None
+        """In which stages run, once there is one."""
         self.deadline = time.monotonic() + job["timeout"] + jobs.GRACE
 
     @property
     def children(self) -> Iterator[cage.Child]:
-        """The judge, and the process of the stage that runs."""
+        """The judge, and the process in which stages run."""
         yield self.judge
-        if self.stage is not None:
-            yield self.stage.child
+        if self.process is not None:
+            yield self.process.child
 
     def message(self) -> Message | None:
         """What the judge says, or what to say for it, once there is something."""
@@ -96,7 +77,8 @@ class Zygote:
         self._running: list[_Running] = []
         self._idle: list[cage.Server] = []
         self._decided: Counter[int] = Counter()
-        self._begun = 0
+        self._spares: list[StageProcess] = []
+        self._forks = 0
 
     def serve(self) -> None:
         """Work until the requests end or the parent dies; then nothing of any job is left."""
@@ -112,6 +94,7 @@ class Zygote:
                     self._waiting.extend(unpacker.feed(data))
                 for running in list(self._running):
                     self._advance(running)
+                self._end_unneeded()
                 while self._waiting:
                     self._start(self._waiting.popleft())
         except BrokenPipeError:  # nobody is left to hear the answer
@@ -122,14 +105,16 @@ class Zygote:
             cage.reap_strangers(())
 
     def _children(self) -> list[cage.Child]:
-        return [*self._idle, *(child for running in self._running for child in running.children)]
+        spares = [process.child for process in self._spares]
+        return [*self._idle, *spares, *(child for running in self._running for child in running.children)]
 
     def _ready(self) -> list[int]:
         """Wait for something to happen and read what the processes of running jobs have written."""
         timeout = _PARENT_CHECK
         for running in self._running:
             timeout = min(timeout, max(0.0, running.deadline - time.monotonic()))
-            timeout = timeout if running.stage is None else min(timeout, _POLL)
+            if running.process is not None and running.process.is_running:
+                timeout = min(timeout, _POLL)
         children = [child for running in self._running for child in running.children]
         watched = [fd for child in children for fd in child.descriptors]
         ready = select.select([self._requests, *watched], [], [], timeout)[0]
@@ -138,13 +123,27 @@ class Zygote:
         return ready
 
     def _start(self, job: Message) -> None:
-        self._begun += 1
-        if self._begun == _MANY:
-            memory.use_large_pages()
-        job["scratch"] = tempfile.mkdtemp(prefix="job", dir=self._scratch)
+        process = self._spare(staging.kind(job))
+        home = tempfile.mkdtemp(prefix="home", dir=self._scratch) if process is None else process.home
+        job.update(home=home, scratch=tempfile.mkdtemp(prefix="job", dir=home))
         running = _Running(job, self._judge())
+        running.process = process
         running.judge.tell(job)
         self._running.append(running)
+
+    def _spare(self, wanted: tuple[Any, ...]) -> StageProcess | None:
+        """A process that other jobs have left clean, if there is one that suits."""
+        found = next((process for process in self._spares if process.suits == wanted), None)
+        if found is not None:
+            self._spares.remove(found)
+        return found
+
+    def _end_unneeded(self) -> None:
+        """End the processes that no job has needed for a while."""
+        for process in list(self._spares):
+            if not process.is_spare:
+                self._spares.remove(process)
+                process.end()
 
     def _judge(self) -> cage.Server:
         """One that has nothing to do, or a new one."""
@@ -161,38 +160,40 @@ class Zygote:
         # It reads what stages have written, and they may have written anything.
         cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu", for_good=False)
 
-        def launch(_: Message, stage: str, side: str, payload: Any, end: float) -> Message:
-            return ask({"stage": stage, "side": side, "payload": payload, "end": end})
+        def launch(_: Message, stage: str, side: str, payload: Any, end: float, together: bool) -> Message:
+            wanted = {"stage": stage, "side": side, "payload": payload, "together": together}
+            return ask({**wanted, "end": end})
 
         return jobs.conduct_job(job, self._conduct, launch)
 
     def _advance(self, running: _Running) -> None:
         """Tell a judge what came of its stage, run the next one, or pass its verdict on."""
-        if running.stage is not None:
-            result = running.stage.result()
+        if running.process is not None and running.process.is_running:
+            result = running.process.result()
             if result is not None:
-                running.stage = None
                 self._reap()
                 running.judge.tell(result)
         message = running.message()
         if message is not None and "stage" in message:
-            running.stage = _Stage(self._fork(running.job, message), message["end"], running.job)
+            self._begin(running, message)
         elif message is not None:
             self._close(running, message)
 
-    def _fork(self, job: Message, wanted: Message) -> cage.Child:
-        def body() -> Message:
-            os.chdir(job["scratch"])
-            cage.limit_resources(job["timeout"], job["memory"], addresses=job["device"] == "cpu")
-            return jobs.perform(job, self._stages[wanted["stage"]], wanted["side"], wanted["payload"])
-
-        return cage.Child(body)
+    def _begin(self, running: _Running, wanted: Message) -> None:
+        """Run a stage, in the process of the one before it where both are content with that."""
+        process = running.process
+        if process is None or not (wanted["together"] and process.is_reusable):
+            if process is not None:
+                process.child.kill()
+            self._forks += 1
+            if self._forks == _MANY:
+                memory.use_large_pages()
+            process = running.process = StageProcess(running.job, self._stages)
+        process.begin(running.job, wanted)
 
     def _close(self, running: _Running, verdict: Message) -> None:
         """Pass a verdict on; the judge goes on with other jobs unless it failed."""
         self._running.remove(running)
-        if running.stage is not None:
-            running.stage.child.kill()
         judge = running.judge
         self._decided[judge.pid] += 1
         if judge.fault is None and judge.is_alive and self._decided[judge.pid] < _JOBS:
@@ -200,8 +201,15 @@ class Zygote:
         else:
             judge.kill()
             del self._decided[judge.pid]
+        process = running.process
+        if process is None:
+            jobs.remove(running.job["home"])
+        elif process.is_spare:
+            self._spares.append(process)
+            jobs.remove(running.job["scratch"])
+        else:
+            process.end()
         self._reap()
-        jobs.remove(running.job["scratch"])
         send(self._replies, {"id": running.job["id"], **verdict})
 
     def _reap(self) -> None:

@@ -306,6 +306,11 @@ def _sites_of_file(filename: str, tree: ast.Module, _loaded: int) -> list[_Site]
     return _sites(tree, Scope(tree, live=live_names(filename, tree)))
 
 
+def forget() -> None:
+    """Look up again what the names of a file stand for."""
+    _sites_of_file.cache_clear()
+
+
 def _sites(tree: ast.AST, scope: Scope) -> list[_Site]:
     """Return all calls below a node with their scopes."""
     return [_Site(node, inside) for node, inside in _nodes(tree, scope) if isinstance(node, ast.Call)]
