@@ -179,17 +179,19 @@ def reseed(seed: int) -> None:
 
 
 def drawn() -> str:
-    """What the generators have been drawn from, in few letters: equal where as many numbers were."""
-    seen = hashlib.blake2b(digest_size=8)
-    for state in (torch.default_generator.get_state(), *_accelerators()):
-        seen.update(ctypes.string_at(state.data_ptr(), state.numel()))
-    _, numbers, normal = random.getstate()
-    seen.update(repr((hash(numbers), normal)).encode())
+    """What the generators give next, in few letters: equal where as many numbers were drawn before.
+
+    This draws them; whoever calls a model after it seeds the generators anew.
+    """
+    number = torch.empty((), dtype=torch.int64, device="cpu").random_()
+    found = [f"{int(number):x}", f"{random.getrandbits(64):x}"]
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        _, words, *rest = numpy.random.get_state()
-        seen.update(words.tobytes() + repr(rest).encode())
-    return seen.hexdigest()
+        found.append(float(numpy.random.random()).hex())
+    for state in _accelerators():
+        given = ctypes.string_at(state.data_ptr(), state.numel())
+        found.append(hashlib.blake2b(given, digest_size=8).hexdigest())
+    return " ".join(found)
 
 
 def _accelerators() -> list[Tensor]:
