@@ -201,6 +201,32 @@ def test_lines_that_never_run_prove_nothing(tmp_path: Path) -> None:
     assert found.reason.endswith("net.py:15")
 
 
+SELDOM = text(
+    """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain = nn.Parameter(torch.rand(3))
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls % 9 == 0:
+                x = x * 2
+            return x * self.gain
+    """
+)
+
+
+@pytest.mark.parametrize(("new", "verdict"), [("x + x", Verdict.EQUIVALENT), ("x * 3", Verdict.REFUTED)])
+def test_training_goes_on_until_what_has_changed_runs(tmp_path: Path, new: str, verdict: Verdict) -> None:
+    found = verify(tmp_path, SELDOM, SELDOM.replace("x * 2", new))
+    assert found.verdict is verdict, found.reason
+    assert found.evidence["steps"] == 5  # what was asked for
+    if verdict is Verdict.EQUIVALENT:
+        assert {trajectory["steps"] for trajectory in found.evidence["trajectories"]} == {20}
+
+
 def test_the_next_subject_is_tried_where_the_first_does_not_reach(tmp_path: Path) -> None:
     case = Case(tmp_path, net=(UNREACHED, UNREACHED.replace("self.lin(x) + 1", "1 + self.lin(x)")))
     subjects = (case.subject("net.py", "Net"), case.subject("net.py", "Net", "export"))

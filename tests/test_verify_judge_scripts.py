@@ -81,6 +81,20 @@ BUILD = "    optimizer = torch.optim.SGD(net.parameters(), lr=lr)\n"
 REPLACE = "    net[2] = nn.Linear(8, 1)\n"
 
 
+SELDOM = TRAIN.replace(
+    "        loss.backward()\n",
+    "        if step % 9 == 8:\n            loss = loss * 2\n        loss.backward()\n",
+).replace("    net[2] = nn.Linear(8, 1)\n", "")
+
+
+@pytest.mark.parametrize(
+    ("new", "verdict"), [("loss + loss", Verdict.EQUIVALENT), ("loss * 3", Verdict.REFUTED)]
+)
+def test_a_loop_goes_on_until_what_has_changed_runs(tmp_path: Path, new: str, verdict: Verdict) -> None:
+    found = preserved(tmp_path, SELDOM, SELDOM.replace("loss * 2", new), "train")
+    assert found.verdict is verdict, found.reason
+
+
 def test_an_optimizer_built_too_early(tmp_path: Path) -> None:
     after = TRAIN.replace(BUILD + REPLACE, REPLACE + BUILD)
     found = repaired(tmp_path, TRAIN, after, BUILD, "never-updated", function="train")
