@@ -124,7 +124,7 @@ def cause(item: dict[str, Any]) -> str:
 def plain(text: str) -> str:
     """A failure without what differs from class to class, so that equal ones can be counted."""
     text = re.sub(r"^\w+: could not (build|call) \w+: ", r"\1: ", text)
-    text = re.sub(r" at line \d+ of \w+$", "", text)
+    text = re.sub(r" at line \d+ of \w+$", "", text).replace(str(Path.home()), "~")
     text = re.sub(r"'[\w.]+'|\"[\w.]+\"", "'…'", text)
     return re.sub(r"-?\d+(\.\d+)?", "#", text)[:110]
 
