@@ -1,6 +1,6 @@
 """Processes that run stages: one after the other in the same one, as long as nothing is left behind in it.
 
-A process is made for one job and may go on with others of the same tree. It writes only below its home; each
+A process is made for one job and may go on with others of the same run. It writes only below its home; each
 job has a folder there.
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dis
 import inspect
-import marshal
 import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,6 @@ ABSENT: Spec = {"kind": "absent"}
 
 _MAX_DEPTH = 3
 _LONGEST_STUB = 200
-_WITHOUT_REFERENCES = 2
-"""The version of `marshal` in which equal values are equal bytes, whoever else holds them."""
 """Bytes of bytecode: what is longer does more than refuse."""
 _ANY_KIND = ("int", "list", "namespace", "module", "class", "str", "tensor", "float")
 
@@ -122,9 +119,9 @@ def without_absent(state: State) -> State:
 
 def unique(found: Iterator[Spec]) -> Iterator[Spec]:
     """Drop repeated specs, keeping the first."""
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     for spec in found:
-        key = marshal.dumps(spec, _WITHOUT_REFERENCES)
+        key = repr(spec)
         if key not in seen:
             seen.add(key)
             yield spec
