@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import functools
 import inspect
 import math
@@ -60,7 +61,9 @@ class Scope:
 
     def within(self, functions: tuple[FunctionNode, ...], owner: ast.ClassDef | None) -> Scope:
         """Return the same names, seen from other functions."""
-        return Scope(self.tree, functions, owner, self.live)
+        inner = copy.copy(self)
+        inner.functions, inner.owner = functions, owner
+        return inner
 
     def value(self, node: ast.AST) -> Any:
         """Return the class, function or constant that a chain of names means; None if it is not loaded."""

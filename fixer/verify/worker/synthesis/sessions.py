@@ -15,7 +15,6 @@ from . import probing, specs
 from .expressions import Scope
 
 if TYPE_CHECKING:
-    from .source import FunctionNode
     from .specs import Spec
 
 _SECONDS = 0.3
@@ -26,20 +25,9 @@ _MOST_STATEMENTS = 60
 class Lived(Scope):
     """The names of an example before one of its statements, with the values that they had when it ran."""
 
-    def __init__(
-        self,
-        tree: ast.Module,
-        functions: tuple[FunctionNode, ...] = (),
-        owner: ast.ClassDef | None = None,
-        live: dict[str, Any] | None = None,
-        values: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(tree, functions, owner, live)
-        self.values = values or {}
-
-    def within(self, functions: tuple[FunctionNode, ...], owner: ast.ClassDef | None) -> Scope:
-        """Return the same names and values, seen from other functions."""
-        return Lived(self.tree, functions, owner, self.live, self.values)
+    def __init__(self, tree: ast.Module, live: dict[str, Any], values: dict[str, Any]) -> None:
+        super().__init__(tree, live=live)
+        self.values = values
 
     def read(self, node: ast.AST, depth: int = 0) -> Spec | None:
         """Describe the value that an expression had; as it is written if that cannot be told."""
@@ -73,7 +61,7 @@ def lived(tree: ast.Module, live: dict[str, Any]) -> Iterator[tuple[ast.stmt, Li
     default = torch.get_default_dtype()
     try:
         for statement in list(_flat(tree.body))[:_MOST_STATEMENTS]:
-            yield statement, Lived(tree, live=live, values=dict(values))
+            yield statement, Lived(tree, live, dict(values))
             code = _compiled(ast.Module([statement], []), "exec")
             if code is None or isinstance(statement, (ast.Import, ast.ImportFrom)):
                 continue
