@@ -88,6 +88,7 @@ def _choose(name: str, version: str, more: Iterable[str] = ()) -> dict[str, dict
     given = {canonicalize_name(name)} | _given()
     own, also = metadata(_install(name, f"=={version}")), set(more)
     waiting = list(requirements(own, set()))
+    quick = also - {canonicalize_name(item.name) for item in waiting}
     waiting += [item for item in requirements(own, _extras(own)) if canonicalize_name(item.name) in also]
     while waiting and len(wanted) < MOST:
         requirement = waiting.pop(0)
@@ -103,7 +104,7 @@ def _choose(name: str, version: str, more: Iterable[str] = ()) -> dict[str, dict
         if library in versions and wanted[library].contains(versions[library], prereleases=True):
             continue
         try:
-            folder = _install(library, str(wanted[library]))
+            folder = _install(library, str(wanted[library]), builds=library not in quick)
         except (subprocess.SubprocessError, OSError) as error:
             if library not in versions:
                 left_out[library] = _last_line(error)
@@ -143,8 +144,11 @@ def _given() -> set[str]:
     return found
 
 
-def _install(name: str, specifier: str) -> Path:
-    """The folder of one distribution without what it depends on, downloaded once; a wheel if there is one."""
+def _install(name: str, specifier: str, builds: bool = True) -> Path:
+    """The folder of one distribution without what it depends on, downloaded once; a wheel if there is one.
+
+    Whether it `builds` one if there is none: that takes minutes where there is C++ in it.
+    """
     exact = re.fullmatch(r"==([^*,]+)", specifier)
     folder = CACHE / "distributions"
     if exact and (folder / f"{name}-{exact[1]}").is_dir():
@@ -155,6 +159,8 @@ def _install(name: str, specifier: str) -> Path:
     try:
         _run([*command, "--only-binary", ":all:", name + specifier])
     except subprocess.CalledProcessError:
+        if not builds:
+            raise
         _run([*command, name + specifier])
     final = folder / f"{name}-{metadata(partial).version}"
     if not final.is_dir():

@@ -27,8 +27,8 @@ def index(folder: Path, environments: ModuleType, monkeypatch: pytest.MonkeyPatc
     """Stand in for pip: a distribution is there in one or two versions, each with what it requires."""
     asked = []
 
-    def install(name: str, specifier: str) -> Path:
-        asked.append(name + specifier)
+    def install(name: str, specifier: str, builds: bool = True) -> Path:
+        asked.append(name + specifier + ("" if builds else ", no build"))
         for version, requires in published.get(name, {}).items():
             if environments.SpecifierSet(specifier).contains(version):
                 place = folder / f"{name}-{version}"
@@ -81,11 +81,12 @@ def test_optional_dependencies_are_taken_where_classes_ask_for_them(
         "blocks": {"2.0": []},
         "scikit-image": {"0.5": ["blocks"]},
     }
-    index(tmp_path, environments, monkeypatch, published)
+    asked = index(tmp_path, environments, monkeypatch, published)
     more = environments.optional("nets", "1.0", ["skimage", "unknown", "blocks"])
     assert more == {"scikit-image", "blocks"}
     assert environments._choose("nets", "1.0", more)["versions"] == {"blocks": "2.0", "scikit-image": "0.5"}
     assert environments._choose("nets", "1.0")["versions"] == {"blocks": "2.0"}
+    assert {"scikit-image, no build", "blocks"} == set(asked) - {"nets==1.0"}
 
 
 def test_what_was_taken_before_stays_when_more_is_asked_for(

@@ -28,7 +28,7 @@ from importlib.machinery import (
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
-from . import places, slicing
+from . import homes, places, slicing
 from .untraced import Untraced
 
 
@@ -321,6 +321,15 @@ def load(path: str, sliced: bool | None = None, wanted: Collection[str] = ()) ->
     A file that would run a training script when imported is sliced to its definitions; `sliced` forces it or
     forbids it. `wanted` names the functions whose globals a slice has to keep, beside those of its classes.
     """
+    try:
+        return _load(path, sliced, wanted)
+    except Exception as error:
+        if not homes.move(error):
+            raise
+    return _load(path, sliced, wanted)
+
+
+def _load(path: str, sliced: bool | None, wanted: Collection[str]) -> ModuleType:
     real = places.real(path)
     if real in _state.loaded:
         return _state.loaded[real]
