@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from fixer.verify.worker.synthesis import repair_arguments
+from fixer.verify.worker.synthesis import mismatch, repair_arguments
 from tests.synthesis_support import require_differentiated
 
 
@@ -48,3 +48,7 @@ def test_it_runs(cls: type) -> None:
 @pytest.mark.parametrize("text", ["Specify exactly one of a or b.", "Please provide `a`", "a is required"])
 def test_it_says_that_something_was_left_out(text: str) -> None:
     assert repair_arguments._LEFT_OUT.search(text)
+
+
+def test_what_is_joined_has_the_higher_rank_first() -> None:
+    assert mismatch.ranks("Tensors must have same number of dimensions: got 4 and 1") == [4, 1]

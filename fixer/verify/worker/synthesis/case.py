@@ -113,6 +113,13 @@ class Case:
         ]
         return sorted(missing, key=lambda name: name not in names)
 
+    @property
+    def absent_here(self) -> list[str]:
+        """The arguments that were left out and that the failing line of the called function names."""
+        frame = next(iter(self.failure.own_frames), None)
+        names = self._names_at(frame.filename, frame.line) if frame is not None else set()
+        return [name for name in self.absent if name in names]
+
     def _names_at(self, filename: str, line: int) -> set[str]:
         statement = self.probe.context.sources.statement(filename, line)
         return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)} if statement else set()

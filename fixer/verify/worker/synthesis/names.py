@@ -74,6 +74,7 @@ _STRINGS = _compiled(
         ("LSTM", "rnn cell"),
         ("cpu", "device"),
         ("float32", "dtype"),
+        ("D", "^freq(uency)?$"),
         ("name", "name key id$"),
     )
 )

@@ -225,6 +225,22 @@ def _none_given(case: Case) -> Iterator[State]:
         yield from ({**case.state, name: spec} for spec in itertools.islice(useful, 4))
 
 
+_REFUSED_BY_LAYER = re.compile(r"shapes cannot be multiplied|to have \d+ channels|normalized_shape")
+_LEFT_OUT = 2
+
+
+def _instead_of_another(case: Case) -> Iterator[State]:
+    """An input that was left out is made up for by another of other width, as in attention to a context."""
+    pairs = list(mismatch.sizes(case.failure, case.probe.context.sources))[:1]
+    if not pairs or not _REFUSED_BY_LAYER.search(case.message):
+        return
+    for name in case.absent_here[:_LEFT_OUT]:
+        for spec in itertools.islice(filter(specs.is_floating, case.probe.guesses(name)), _LEFT_OUT):
+            axis = shapes.feature_axis(len(spec["shape"]))
+            fitting = specs.resized({name: spec}, (name,), axis, pairs[0][1])
+            yield {**case.state, **fitting}
+
+
 def _other_guess(case: Case) -> Iterator[State]:
     for name in case.blamed:
         yield from (without_absent({**case.state, name: spec}) for spec in case.probe.guesses(name))
@@ -234,6 +250,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _missing_argument,
     _missing_entry,
     repair_shapes.expected_by_layer,
+    _instead_of_another,
     _wrong_container,
     *repair_types.STEPS,
     *repair_shapes.STEPS,

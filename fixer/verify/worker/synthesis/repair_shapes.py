@@ -193,8 +193,24 @@ def _wrong_volume(case: Case) -> Iterator[State]:
     yield from other_sides(case, wanted / max(seen, 1))
 
 
+_NUMBER_NOT_KNOWN = re.compile(r"^KeyError: '?-?\d+'?$|\b(all|must|should)\b.*\b(the same|equal|identical)\b")
+
+
+def _all_the_same(case: Case) -> Iterator[State]:
+    """Integers that tell cases apart (tasks, domains): zero or one throughout, as most models have those."""
+    for number in (0, 1):
+        for path, spec in case.suspects:
+            if specs.is_integer(spec):
+                yield specs.replaced(case.state, path, {**spec, "low": number, "high": number + 1})
+        for name in case.blamed:
+            if type(case.state[name].get("value")) is int:
+                yield {**case.state, name: specs.literal(number)}
+
+
 def _out_of_range(case: Case) -> Iterator[State]:
     """An index that is too large: smaller integers, or more of what is indexed."""
+    if _NUMBER_NOT_KNOWN.search(case.failure.text):
+        yield from _all_the_same(case)
     if not re.search(
         r"out of (range|bounds)|index \d+|Class values must be|less than|smaller than", case.message
     ):
@@ -206,6 +222,7 @@ def _out_of_range(case: Case) -> Iterator[State]:
     for path, spec in case.suspects:  # numbers that the code itself makes integers of
         if specs.is_floating(spec) and "high" not in spec:
             yield specs.replaced(case.state, path, {**spec, "low": 0, "high": 2})
+            yield specs.replaced(case.state, path, {**spec, "low": 0, "high": 1})  # a place between two ends
     match = re.search(
         r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)|=(\d+)\) out of bounds \((\d+)\)",
         case.message,

@@ -1,0 +1,84 @@
+"""Inputs that may be left out but are needed, and numbers that must be of those a model knows."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.synthesis_support import require_differentiated
+
+BUDGET = 0.5
+"""By the clock of these tests: several times what any needs."""
+
+
+class Attends(nn.Module):
+    """Looks at itself where there is no context; its keys are made for a context of another width."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(76, width)
+
+    def forward(self, x, context=None):
+        context = x if context is None else context
+        return torch.softmax(self.query(x) @ self.key(context).transpose(1, 2), -1) @ self.key(context)
+
+
+class WithContext(nn.Module):
+    """The context has to come from outside, and is optional."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(32)
+        self.attends = Attends(32)
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        return x + self.attends(self.norm(x), context)
+
+
+class Tasks(nn.Module):
+    """Has a head for each task it has been told of, which is one to begin with."""
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        self.heads = nn.ModuleDict({"0": nn.Linear(width, 2)})
+
+    def forward(self, x, task_labels):
+        return torch.stack(
+            [self.heads[str(int(task))](row) for row, task in zip(x, task_labels, strict=True)]
+        )
+
+
+class OneTask(Tasks):
+    def forward(self, x, task_labels):
+        assert (task_labels == task_labels[0]).all(), "All task ids must be the same"
+        return self.heads[str(int(task_labels[0]))](x)
+
+
+class Splines(nn.Module):
+    """Looks up between which of ten places from zero to one each number lies."""
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        self.heights = nn.Parameter(torch.rand(width, 10))
+
+    def forward(self, inputs):
+        assert inputs.dim() == 2
+        places = torch.linspace(0, 1, 11)
+        found = (inputs[..., None] >= places).sum(-1) - 1
+        return torch.stack([self.heights.gather(1, row[:, None])[:, 0] for row in found]) * inputs
+
+
+class Sampled(nn.Module):
+    """Knows how often its series are measured."""
+
+    def __init__(self, freq: str):
+        super().__init__()
+        self.fc = nn.Linear({"D": 7, "H": 24}[freq.strip()], 1)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("cls", [WithContext, Tasks, OneTask, Splines, Sampled])
+def test_it_is_called_and_differentiated(cls: type) -> None:
+    require_differentiated(cls, BUDGET)
