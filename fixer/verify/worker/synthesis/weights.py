@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from . import hubs
+
 if TYPE_CHECKING:
     from .probing import Failure
 
@@ -34,10 +36,12 @@ _INITIALISERS = {
 }
 _FETCHING = re.compile(
     r"URLError|HTTPError|\bURL\b|[Ff]ailed to download|ConnectionError|OfflineMode|LocalEntryNotFound"
-    r"|refuses to use the network|torch.hub.checkpoints|couldn't connect|offline"
+    r"|refuses to use the network|torch.hub.checkpoints|couldn't connect|offline|huggingface\.co"
     r"|refuses to write .*\.(pth?|tar|bin|ckpt|npz|safetensors)"
 )
 _FETCHERS = ("load_state_dict_from_url", "load_url")
+_DOWNLOADERS = ("hf_hub_download", "snapshot_download", "cached_download")
+"""Functions that return where the file is that they have fetched."""
 
 
 class QuickValues(TorchFunctionMode):
@@ -91,12 +95,21 @@ class _Missing(dict):  # type: ignore[type-arg]
 
 
 def _fetchers() -> Iterator[tuple[Any, str]]:
-    """Yield where modules other than torch's hold a function of their own that fetches weights."""
+    """Yield where modules other than torch's hold a function of their own that fetches weights, or a file."""
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
-        for name in _FETCHERS:
+        for name in (*_FETCHERS, *_DOWNLOADERS):
             if inspect.isfunction(names.get(name)) and names[name].__module__ != torch.hub.__name__:
                 yield module, name
+
+
+def _nothing(*_args: Any, **_kwargs: Any) -> _Missing:
+    return _Missing()
+
+
+def _nowhere(*_args: Any, **_kwargs: Any) -> str:
+    """Return the path of a file that is not there: what would be read from it is nothing."""
+    return os.path.join(tempfile.gettempdir(), "not fetched")
 
 
 @contextlib.contextmanager
@@ -119,9 +132,10 @@ def not_fetched(wanted: bool) -> Iterator[None]:
         (torch.hub, "_hub_dir", tempfile.gettempdir()),
         (torch, "load", load_if_there),
         (nn.Module, "load_state_dict", load_if_any),
-        *((module, name, lambda *_args, **_kwargs: _Missing()) for module, name in _fetchers()),
+        *((module, name, _nowhere if name in _DOWNLOADERS else _nothing) for module, name in _fetchers()),
+        *hubs.replaced(),
     )
-    kept = [getattr(owner, name) for owner, name, _ in instead]
+    kept = [vars(owner)[name] for owner, name, _ in instead]
     try:
         for owner, name, value in instead:
             setattr(owner, name, value)
