@@ -35,6 +35,8 @@ class Probe:
         self._reads = delegate(function, context.sources)
         """What uses the inputs: another method where `forward` hands on all that it takes."""
         self.parameters = inputs.forward_parameters(self._reads)
+        self.values: dict[str, Any] = {}
+        """The plain values that the owner was built with, its defaults included, by their names."""
         self.numbers: list[int] = []
         """The numbers that the owner was built with, its defaults included."""
         self.sides: list[list[int]] = []

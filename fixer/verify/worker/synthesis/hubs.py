@@ -79,7 +79,7 @@ def _kind_named(name: str, kinds: Any) -> str:
 
 
 def _auto_config(name: str) -> Any:
-    mapping = sys.modules["transformers.models.auto.configuration_auto"].CONFIG_MAPPING  # type: ignore[attr-defined]
+    mapping = sys.modules["transformers.models.auto.configuration_auto"].CONFIG_MAPPING
     return made_small(mapping[_kind_named(name, mapping.keys())]())
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from .. import clock
 from . import (
+    documented,
     feature_maps,
     harvest,
     losses,
@@ -104,6 +105,7 @@ class InputSearch:
         self._known = known or []
         self._before = before or []
         self._probe = probe
+        probe.values = _values(probe.owner, draft.construct)
         probe.numbers = _numbers(probe.owner, draft.construct)
         probe.sides = _sides(probe.owner, draft.construct)
         self._target = target
@@ -197,6 +199,7 @@ class InputSearch:
         yield from self._known
         best = {name: found[0] for name, found in self._required().items()}
         yield best
+        yield from documented.guesses(self._probe, best)
         yield from self._before
         cls = type(self._probe.owner)
         if isinstance(self._probe.owner, nn.Module):
