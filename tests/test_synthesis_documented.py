@@ -53,7 +53,7 @@ class Commented(nn.Module):
         tokens,  # [L, N, d_model]
         offsets,
     ):
-        # offsets: N x 2*L x 3, where each token is moved, and its end
+        # offsets: [N, 2*L, 3], where each token is moved, and its end
         length, batch, width = tokens.shape
         if width != self.d_model or offsets.shape != (batch, 2 * length, 3):
             raise RuntimeError("no")

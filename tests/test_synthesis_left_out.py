@@ -79,6 +79,20 @@ class Sampled(nn.Module):
         return self.fc(x)
 
 
-@pytest.mark.parametrize("cls", [WithContext, Tasks, OneTask, Splines, Sampled])
+class FewTokens(nn.Module):
+    """Knows four tokens, and adds what stands between the first two and the last."""
+
+    def __init__(self, a=None, b=None, c=None):
+        super().__init__()
+        self.embed = nn.Embedding(4, 8)
+
+    def embedded(self, ids):
+        return nn.functional.embedding(ids * 1, self.embed.weight)
+
+    def forward(self, first_ids, second_ids, third_ids):
+        return self.embedded(first_ids) + self.embedded(second_ids) + self.embedded(third_ids)
+
+
+@pytest.mark.parametrize("cls", [FewTokens, WithContext, Tasks, OneTask, Splines, Sampled])
 def test_it_is_called_and_differentiated(cls: type) -> None:
     require_differentiated(cls, BUDGET)

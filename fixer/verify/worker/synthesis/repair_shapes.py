@@ -67,7 +67,8 @@ def _wrong_rank(case: Case) -> Iterator[State]:
             if len(spec["shape"]) != rank:
                 yield specs.replaced(case.state, path, shapes.reranked(spec, rank))
     if re.search(
-        r"out of range|unpack|too many indices|same number of dim|len\(dims\)|not compatible", case.message
+        r"out of range(?! in self)|unpack|too many indices|same number of dim|len\(dims\)|not compatible",
+        case.message,
     ):
         for other in (1, -1, 2):
             yield from _reranked_by(case, other)
