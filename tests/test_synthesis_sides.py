@@ -197,6 +197,7 @@ def test_sides_leave_room_for_a_long_kernel_at_once():
         ("input should be (batch, seq_len, features)", [None] * 3),
         ("Expected shape: ['1', 'C', 'H', 'W'] Actual shape: [2, 1]", [1, None, None, None]),
         ("Input images must be 224x224 (config.image_size). Got: (2, 3)", [None, None, 224, 224]),
+        ("all must have 3 channels, and dimensions (channels, height, width)", [3, None, None]),
         ("mode should be one of ['mean', 'sum']", []),
         ("must be one of (int, float, bool)", []),
         ("expects (input, target)", []),

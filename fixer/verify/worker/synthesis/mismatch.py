@@ -83,8 +83,14 @@ def template(message: str) -> list[int | None]:
         sides = _SIDES.search(message)
         return [None, None, *map(int, sides.groups())] if sides else []
     entries = match[1].replace("'", "").split(",") if match[1] else match[2].split("x")
-    sizes = [int(entry) if entry.strip().isdigit() else None for entry in entries]
+    sizes = [_counted(entry.strip(), message) for entry in entries]
     return sizes if len(sizes) <= _HIGHEST_RANK else []
+
+
+def _counted(entry: str, message: str) -> int | None:
+    """Return the size of an axis: a number, or that of a name which the message counts: ``3 channels``."""
+    match = re.search(rf"\b(\d+) {entry}\b", message) if len(entry) > 1 and entry.isalpha() else None
+    return int(entry) if entry.isdigit() else int(match[1]) if match else None
 
 
 def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
