@@ -75,7 +75,24 @@ class Crossed(nn.Module):
         return self.mix(torch.einsum("bhd,bmd->bhmd", x, x).reshape(batch, -1, width))
 
 
-@pytest.mark.parametrize("cls", [Table, Tagged, Crossed])
+class InPairs(nn.Module):
+    """Goes through pairs of layers."""
+
+    def __init__(self, layers, dropout=0.0):
+        super().__init__()
+        self.layers = layers
+        self.dropout = dropout
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = self.fc(x)
+        for attend, feed in self.layers:
+            x = x + attend(x)
+            x = x + feed(x)
+        return x
+
+
+@pytest.mark.parametrize("cls", [Table, Tagged, Crossed, InPairs])
 def test_it_runs(cls):
     recipe = synthesize(cls, {}, BUDGET)
     args, kwargs = make_inputs(recipe, 0)

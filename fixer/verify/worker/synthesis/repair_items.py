@@ -153,15 +153,27 @@ def words(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
 
 
 def called(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """What a list holds is called: the lists that the failing lines name become lists of functions."""
+    """What a list holds is called: the lists that the failing lines name become lists of functions.
+
+    Those whose pairs were taken apart before, as that of ``for attend, feed in layers``, are named no more.
+    """
     if not _CALLED.search(failure.message):
         return
-    for name in in_failing_lines(failure, plan):
+    for name in in_failing_lines(failure, plan) or [name for name in state if _is_nested(state[name])]:
         spec = state.get(name)
-        plain = spec is not None and spec["kind"] in ("list", "tuple") and spec["items"]
-        if spec is not None and plain and all(item["kind"] == "literal" for item in spec["items"]):
-            for item in of_kind("callable", name, plan.context)[:2]:
-                yield {**state, name: {**spec, "items": [item] * len(spec["items"])}}
+        is_list = spec is not None and spec["kind"] in ("list", "tuple") and spec["items"]
+        places = list(specs.leaves(spec, (name,))) if spec is not None and is_list else []
+        if places and all(leaf["kind"] == "literal" for _, leaf in places):
+            found = of_kind("callable", name, plan.context)[:2]
+            for item in reversed(found) if spec is not None and _is_nested(spec) else found:
+                changed = state
+                for path, _ in places:
+                    changed = specs.replaced(changed, path, item)
+                yield changed
+
+
+def _is_nested(spec: Spec) -> bool:
+    return spec["kind"] == "list" and any(item["kind"] in ("list", "tuple") for item in spec["items"])
 
 
 def _objects(state: State) -> Iterator[tuple[Path, Spec]]:
