@@ -42,6 +42,12 @@ def known() -> dict[str, Any]:
     return dict(_relied_on())
 
 
+def replace(name: str, old: Any, new: Any) -> None:
+    """Know that torch itself has put something else in the place of what was there."""
+    if known().get(name) is old:
+        known()[name] = new
+
+
 def require() -> None:
     """Raise `ReplacedError` if any of it is another object now."""
     as_it_was = known()

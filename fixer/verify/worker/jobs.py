@@ -13,7 +13,7 @@ import traceback
 from contextlib import suppress
 from typing import Any, Callable
 
-from . import calling, guard, intact, overlay, reached
+from . import calling, guard, intact, overlay, places, reached
 from .frames import Message
 
 Stage = Callable[[Message, Any], Message]
@@ -72,6 +72,7 @@ def resume(job: Message) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = job["scratch"]
     reached.forget()
     calling.forget()
+    places.forget()
     linecache.clearcache()
     is_targets = reached.outside_libraries(job)
     for path in list(sys.path_importer_cache):
@@ -102,8 +103,8 @@ def seed_everything(seed: int) -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed)
     torch.default_generator.manual_seed(seed)  # `torch.manual_seed` spends 10 ms on devices that are not used
-    if not torch.are_deterministic_algorithms_enabled():  # so it is where a process was forked
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    # `torch.use_deterministic_algorithms` does the same, but imports the compiler to tell it, too.
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
 
 
 def describe_error(error: BaseException) -> Message:

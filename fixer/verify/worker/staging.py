@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import Any, Callable, Mapping
 
-from . import cage, jobs
+from . import cage, compiler, jobs
 from .frames import Message
 from .reuse import Reuse
 
@@ -34,6 +34,8 @@ class StageProcess:
         self._is_clean = True
         self._is_running = False
         self._idle_since = time.monotonic()
+        self.asked_for_compiler = False
+        """Whether its last stage has imported torch's compiler: others would do so, too."""
 
     @property
     def is_reusable(self) -> bool:
@@ -73,6 +75,7 @@ class StageProcess:
         self._is_running, self._idle_since = False, time.monotonic()
         answer = child.said() if child.fault is None else None
         self._is_clean = answer is not None and answer.pop("clean", False) is True
+        self.asked_for_compiler = answer is not None and answer.pop("compiler", False) is True
         if not self._is_clean:
             child.kill()
         again = {"again": self._ran > 1}
@@ -117,6 +120,6 @@ def _performing(stages: Mapping[str, jobs.Stage]) -> Callable[[Message, cage.Ask
         if wanted["together"] and reuse is not None:
             with suppress(Exception):  # the target may have left anything where we look
                 clean = reuse.left_behind() is None
-        return {**answer, "clean": clean}
+        return {**answer, "clean": clean, "compiler": compiler.is_imported()}
 
     return perform

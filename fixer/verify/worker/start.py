@@ -25,6 +25,8 @@ _ENVIRONMENT = {
     "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` would start a compiler
     "WANDB_MODE": "disabled",
 }
+_COLLECTIONS = (20_000, 10, 10)
+"""Garbage is looked for this often: a model's parts live as long as it does, and are gone over each time."""
 
 
 class RefusalError(Exception):
@@ -62,6 +64,7 @@ def main(
         with contextlib.suppress(Exception):  # each job is slower then
             warm_up()
     gc.freeze()  # a collection in a child would copy every page that it shares with this process
+    gc.set_threshold(*_COLLECTIONS)
     gc.enable()
     send(replies, {"ready": version, "python": sys.version, "libraries": reached.environment()})
     try:
@@ -102,6 +105,9 @@ def _warm_up() -> str:
     version = str(torch.__version__)
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TORCH:
         raise RefusalError(f"its torch {version} is older than 2.0")
+    from . import compiler
+
+    compiler.postpone()
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     for optimizer in (torch.optim.SGD, torch.optim.Adam):

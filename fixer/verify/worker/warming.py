@@ -5,6 +5,7 @@ No backward pass: it would start threads, which a fork does not carry over.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 
@@ -31,12 +32,14 @@ class _Sample(nn.Module):
 
 def warm_up() -> None:
     """Compile expressions, import modules and fill caches."""
-    overlay.prepare()
+    with contextlib.suppress(ImportError):
+        import numpy.random  # seeding imports it  # noqa: F401
+    oracles.load_formulas()
+    overlay.prepare()  # what is imported from here on is the target's
     kernel.prepare()
     intact.known()
     reuse.known()
     surroundings.has_tensorboard()
-    torch.use_deterministic_algorithms(True, warn_only=True)
     recipe = synthesis.synthesize(_Sample, {}, 1.0)
     sample = synthesis.build(_Sample, synthesis.Recipe.from_json(recipe.to_json()))
     args, kwargs = synthesis.make_inputs(recipe, 0)
@@ -46,4 +49,3 @@ def warm_up() -> None:
     recorder.note("output", "loss", projected_loss(outputs, 0))
     torch.save(sample, io.BytesIO())
     copy.deepcopy(sample)
-    oracles.load_formulas()

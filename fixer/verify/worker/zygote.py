@@ -5,14 +5,16 @@ It runs no code of the target itself. It ends when its request pipe does, or whe
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import tempfile
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from typing import Any, Iterator, Mapping
 
-from . import cage, jobs, memory, staging
+from . import cage, compiler, jobs, memory, reuse, staging
 from .frames import Message, Unpacker, send
 from .staging import StageProcess
 
@@ -171,6 +173,8 @@ class Zygote:
         if running.process is not None and running.process.is_running:
             result = running.process.result()
             if result is not None:
+                if running.process.asked_for_compiler:
+                    self._keep_compiler()
                 self._reap()
                 running.judge.tell(result)
         message = running.message()
@@ -190,6 +194,16 @@ class Zygote:
                 memory.use_large_pages()
             process = running.process = StageProcess(running.job, self._stages)
         process.begin(running.job, wanted)
+
+    def _keep_compiler(self) -> None:
+        """Import torch's compiler for all processes to come, rather than have each do it."""
+        if not compiler.is_imported():
+            with suppress(Exception):  # each goes on importing its own
+                compiler.load()
+                reuse.known.cache_clear()
+                reuse.known()
+                gc.collect()
+                gc.freeze()
 
     def _close(self, running: _Running, verdict: Message) -> None:
         """Pass a verdict on; the judge goes on with other jobs unless it failed."""
