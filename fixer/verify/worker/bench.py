@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LOSS_SEED = 20_011
 DISTURBANCES = (2.0, 20.0, 200.0)
 """How large the noise is that parameters start with; more only where less leaves them in range."""
+_SMALL = 1 << 15
+"""Numbers in inputs that are kept."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Bench:
     reference: Reference | None = None
     drawn: str | None = None
     """What the last construction has drawn, where the model was called since for the shapes it waited for."""
+    _fed: dict[tuple[int, torch.dtype | None], tuple[Any, Any]] = field(default_factory=dict, repr=False)
+    """Inputs that have been drawn: to copy them is quicker."""
 
     def build(self, seed: int = 0) -> nn.Module:
         """Construct the model."""
@@ -103,6 +107,18 @@ class Bench:
         placed: tuple[Any, Any] = _placed(fed, self.device, as_complex)
         return placed
 
+    def _given(self, seed: int, dtype: torch.dtype | None) -> tuple[Any, Any]:
+        """The same as `inputs`, of which small ones are drawn only once."""
+        key = (seed, dtype or self.dtype)
+        if key in self._fed:
+            args, kwargs = self._fed[key]
+            return tuple(map(_copy, args)), {name: _copy(value) for name, value in kwargs.items()}
+        args, kwargs = given = self.inputs(seed, dtype)
+        if sum(tensor.numel() for _, tensor in flattened(given)) <= _SMALL:
+            kept = {name: _kept(value) for name, value in kwargs.items()}
+            self._fed[key] = tuple(map(_kept, args)), kept
+        return given
+
     def run(self, module: nn.Module, inputs: tuple[Any, Any], seed: int) -> Run:
         """Call the model with the generators seeded."""
         args, kwargs = inputs
@@ -125,8 +141,23 @@ class Bench:
         if not self.recipe.draws_only:
             return self.run(module, self.inputs(seed, dtype), seed)
         with Untraced():
-            inputs = self.inputs(seed, dtype)
+            inputs = self._given(seed, dtype)
         return self.run(module, inputs, seed)
+
+
+class _Kept(NamedTuple):
+    tensor: Tensor
+    is_leaf: bool
+
+
+def _kept(value: Any) -> Any:
+    """A copy of a tensor and whether it is a leaf that gets a gradient; any other value as it is."""
+    return _Kept(value.detach().clone(), value.requires_grad) if isinstance(value, Tensor) else value
+
+
+def _copy(kept: Any) -> Any:
+    """A tensor of one's own like the one that was kept, made without what cuts a graph."""
+    return kept.tensor.clone().requires_grad_(kept.is_leaf) if isinstance(kept, _Kept) else kept
 
 
 def flattened(inputs: tuple[Any, Any]) -> Named:

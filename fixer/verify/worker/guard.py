@@ -26,6 +26,11 @@ _PROGRAM_EVENTS = {
     "os.system",
     "subprocess.Popen",
 }
+_FREQUENT_EVENTS = {
+    *("object.__getattr__", "builtins.id", "sys.settrace", "ctypes.string_at", "sys._getframe"),
+    *("exec", "compile", "ctypes.cdata"),
+}
+"""Harmless, and raised thousands of times for each model."""
 _READING_EVENTS = {"import", "os.listdir", "os.scandir"}
 _SIGNAL_EVENTS = {"os.kill", "os.killpg", "signal.pthread_kill"}
 _PATH_ARGUMENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -84,6 +89,8 @@ def hook(scratch: str) -> Callable[[str, tuple[Any, ...]], None]:
             raise PermissionError(f"verification refuses to write {target}")
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FREQUENT_EVENTS:
+            return
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING:

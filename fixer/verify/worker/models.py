@@ -70,6 +70,10 @@ class ModelRecord:
         self._saved: dict[str, Any] = {}
         self._seconds = 0.0
         """Processor time for building the model and calling it for the first times."""
+        self._built: nn.Module | None = None
+        """One that nobody has called yet."""
+        self._used: nn.Module | None = None
+        """The one that was called last."""
         self._constrained = None if self._projection is None else Constrained(self._projection)
         self.updates: Updates | None = None
         """What the constrained instances held around every update; only the fixed side is asked."""
@@ -128,6 +132,7 @@ class ModelRecord:
         if self._projection is None:
             self._recorder.note_all("construction", "initial", parameters(module) + buffers(module))
         self._facts["parameters"] = sum(parameter.requires_grad for parameter in module.parameters())
+        self._built = module
 
     def _as_written(self) -> None:
         """The types that a model has which is only compared in another precision."""
@@ -181,9 +186,10 @@ class ModelRecord:
         started = time.process_time()
         for seed in range(int(self._settings.get("seeds") or self._job["seeds"])):
             with self._phase(f"{mode} forward"):
+                module, self._built = self._built or self._bench.build(seed), None
                 # What one call leaves for the next does not hang on the values that a model starts with.
                 times = 1 if seed else 2
-                self._forward(f"{mode} forward, seed {seed}", self._bench.build(seed), mode, times)
+                self._forward(f"{mode} forward, seed {seed}", module, mode, times)
             if len(self._facts["errors"]) > known:
                 return False
             if "seeds" not in self._settings:
@@ -243,6 +249,7 @@ class ModelRecord:
                 self._facts["trainable"] = True
             with Untraced():
                 self._note_left(check, f"call {turn + 1}", module, run, last=turn == times - 1)
+        self._used = module
 
     def _note_outputs(self, check: str, label: str, run: Run) -> None:
         note = self._recorder.note
@@ -253,8 +260,8 @@ class ModelRecord:
         note(check, f"{label} output beside tensors", run.rest)
         note(check, f"{label} outputs with a graph", [t.requires_grad for _, t in run.outputs])
         note(check, f"{label} loss", run.loss)
-        if any(bool(torch.isfinite(t).all()) for _, t in run.outputs):
-            self._facts["finite"] = True
+        if not self._facts["finite"]:
+            self._facts["finite"] = any(bool(torch.isfinite(t).all()) for _, t in run.outputs)
 
     def _note_left(self, check: str, label: str, module: nn.Module, run: Run, *, last: bool) -> None:
         note_all, named, inputs = self._recorder.note_all, parameters(module), run.inputs
@@ -267,25 +274,21 @@ class ModelRecord:
 
     def _note_reach(self, held: Named, inputs: Named) -> None:
         named = gradients(held) + [(f"input {n}", g) for n, g in gradients(inputs)]
-        reached = {name for name, grad in named if grad is not None and bool((grad != 0).any())}
-        known = set(self._facts["reached"]) | reached
+        known = set(self._facts["reached"])
+        known |= {n for n, grad in named if n not in known and grad is not None and bool((grad != 0).any())}
         missing = (set(self._facts["unreached"]) | {name for name, _ in named}) - known
         self._facts["reached"], self._facts["unreached"] = sorted(known), sorted(missing)
 
     def _survival(self) -> None:
         """Whether the model can be copied and saved after it has been used."""
-        check = "copying and saving"
-
-        used: list[nn.Module] = []
+        check, used = "copying and saving", self._used
+        assert used is not None
 
         def deepcopy() -> None:
-            module = self._bench.build()
-            self._bench.call(module, 0)
-            used.append(module)
-            self._bench.call(copy.deepcopy(module), 0)
+            self._bench.call(copy.deepcopy(used), 0)
 
         def save() -> None:
-            _SAVE(used[0], io.BytesIO())
+            _SAVE(used, io.BytesIO())
 
         for name, action in (("copy.deepcopy", deepcopy), ("torch.save of the module", save)):
             try:

@@ -6,6 +6,7 @@ The path in a frame or in ``__file__`` is spelled as in the request, so that lin
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import itertools
@@ -47,7 +48,7 @@ class _State:
         self.roots = roots
         self.siblings = {places.real(folder) for folder in siblings}
         self.loaded: dict[str, ModuleType] = {}
-        self.slices: dict[str, tuple[bool | None, Collection[str]]] = {}
+        self.slices: dict[str, tuple[bool | None, tuple[str, ...]]] = {}
         self.hosts: dict[str, tuple[str, Collection[int]]] = {}
 
     def knows(self, real: str) -> bool:
@@ -110,7 +111,6 @@ def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[st
     A text of None stands for a file that this side does not have, whatever lies on disk.
     """
     global _state
-    places.forget()
     if not _ready:
         prepare()
     _state = _State(texts, roots, siblings)
@@ -255,12 +255,10 @@ class _Loader(SourceFileLoader):
         if not _state.knows(self._real):
             return super().get_code(fullname)
         with Untraced():
-            tree = ast.parse(source_text(self.path))
-            sliced, wanted = _state.slices.get(self._real, (None, ()))
-            if sliced or (sliced is None and slicing.runs_a_script(tree)):
-                tree = slicing.definitions(tree, wanted)
-            if self._real in _state.hosts:
-                tree = _hosting().hosted(tree, *_state.hosts[self._real])
+            slices = _state.slices.get(self._real, (None, ()))
+            if self._real not in _state.hosts:
+                return _code(source_text(self.path), self.path, *slices)
+            tree = _hosting().hosted(_tree(source_text(self.path), *slices), *_state.hosts[self._real])
             return compile(tree, self.path, "exec", dont_inherit=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002 - importlib passes it
@@ -280,6 +278,20 @@ class _Loader(SourceFileLoader):
         except BaseException:
             _state.loaded.pop(self._real, None)
             raise
+
+
+@functools.lru_cache(maxsize=64)
+def _code(text: str, path: str, sliced: bool | None, wanted: tuple[str, ...]) -> CodeType:
+    """A file, compiled; the sides of a fix have many in common."""
+    return compile(_tree(text, sliced, wanted), path, "exec", dont_inherit=True)
+
+
+def _tree(text: str, sliced: bool | None, wanted: tuple[str, ...]) -> ast.Module:
+    """A file that would run a training script, if `sliced` leaves that open: its definitions."""
+    tree = ast.parse(text)
+    if sliced or (sliced is None and slicing.runs_a_script(tree)):
+        return slicing.definitions(tree, wanted)
+    return tree
 
 
 def _hosting() -> Any:

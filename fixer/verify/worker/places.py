@@ -1,4 +1,4 @@
-"""Where paths really lead, looked up once for each stage: imports ask about the same few over and over."""
+"""Where paths really lead, looked up once for each job: imports ask about the same few over and over."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _set() -> Iterator[tuple[str, Any]]:
 def _held() -> Iterator[tuple[str, Any]]:
     """What is defined for all code; only where a run has looked anyway: to look copies the page."""
     for name, owner in _OWNERS.items():
-        yield f"what {name} holds", {key: id(value) for key, value in vars(owner).items() if key != _CACHE}
+        yield f"what {name} holds", {key: value for key, value in vars(owner).items() if key != _CACHE}
     for name, owner in _LARGE_OWNERS.items():
         yield f"how much {name} holds", len(vars(owner))
 

@@ -94,13 +94,14 @@ class Tracer:
         if self._is_done:
             sys.settrace(None)
             return None
-        name = frame.f_code.co_filename
+        code = frame.f_code  # each look at it is an audit event
+        name = code.co_filename
         if name not in self._known:
             self._known[name] = self.lines.get(os.path.realpath(name))
         seen = self._known[name]
         if seen is None:
             return None
-        in_function = bool(frame.f_code.co_flags & _OPTIMIZED)
+        in_function = bool(code.co_flags & _OPTIMIZED)
         watchers = self._watchers
 
         def local(frame: Any, event: str, value: Any) -> Any:
