@@ -286,8 +286,7 @@ def projected_loss(outputs: Named, seed: int) -> Tensor | None:
             continue
         real = torch.view_as_real(output) if output.is_complex() else output
         real = real.float() if real.dtype in (torch.float16, torch.bfloat16) else real  # sums overflow there
-        weights = _weights(real.shape, seed + index, real.device, real.dtype)
-        term = (real * weights).sum() / max(1, real.numel()) ** 0.5
+        term = (real * _weights(real.shape, seed + index, real.device, real.dtype)).sum()
         total = term if total is None else total + term
     return total
 
@@ -295,4 +294,5 @@ def projected_loss(outputs: Named, seed: int) -> Tensor | None:
 @functools.lru_cache(maxsize=16)
 def _weights(shape: torch.Size, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    drawn /= max(1, drawn.numel()) ** 0.5  # the sum is as large for large outputs as for small ones
     return drawn.to(device=device, dtype=dtype)

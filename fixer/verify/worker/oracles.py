@@ -77,7 +77,9 @@ class _Oracle:
             return {"ran": False, "reason": "nothing in the output depends on a parameter or input"}
         self._module.train(mode == "train")
         saved = state(self._module)
-        stops = _stops(self._bench.call(self._module, 0, self._dtype), self._cuts())
+        with _Cuts() as cuts:
+            run = self._bench.call(self._module, 0, self._dtype)
+        stops = _stops(run, cuts.names)
         restore(self._module, saved)  # a projection in `forward` has put parameters in range
         agreed = tried = 0
         facts: Message = {}
@@ -125,12 +127,6 @@ class _Oracle:
             raise refused
         return None
 
-    def _cuts(self) -> list[str]:
-        cuts = _Cuts()
-        with cuts:
-            self._bench.call(self._module, 0, self._dtype)
-        return cuts.names
-
     def _at_point(self, point: int) -> Message:
         saved = state(self._module)
         jitter = torch.Generator().manual_seed(7_001 + point)
@@ -138,7 +134,7 @@ class _Oracle:
             for _, parameter in parameters(self._module):
                 if point and parameter.dtype in self._dtypes:
                     parameter.mul_(1 + 0.05 * _random_like(parameter, jitter))
-        here = state(self._module)
+        here = state(self._module) if point else saved
         fed = self._bench.inputs(point, self._dtype)
         leaves = self._leaves([tensor for _, tensor in parameters(self._module) + flattened(fed)])
         start = [leaf.detach().clone() for leaf in leaves]  # before the call, which may change them

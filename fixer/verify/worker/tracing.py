@@ -9,6 +9,8 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from .frames import Message
 from .observe import first_line
 from .synthesis.source import blocks
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     Reach = list[Range]
     from .watch import Watch
 
+_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
 
@@ -47,6 +50,8 @@ class Tracer:
         """Each exception that passed through the files, with the innermost of their frames."""
         self._known: dict[str, set[int] | None] = {}
         self._watchers = watchers
+        self._torchs: set[str] = set()
+        """Torch's own modules: most calls are theirs, and nothing in them is asked for."""
 
     def __enter__(self) -> Tracer:
         self._previous = sys.gettrace()
@@ -94,12 +99,17 @@ class Tracer:
         if self._is_done:
             sys.settrace(None)
             return None
+        module = frame.f_globals.get("__name__")
+        if type(module) is str and module in self._torchs:
+            return None
         code = frame.f_code  # each look at it is an audit event
         name = code.co_filename
         if name not in self._known:
             self._known[name] = self.lines.get(os.path.realpath(name))
         seen = self._known[name]
         if seen is None:
+            if type(module) is str and module.startswith("torch.") and name.startswith(_TORCH):
+                self._torchs.add(module)
             return None
         in_function = bool(code.co_flags & _OPTIMIZED)
         watchers = self._watchers

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_SEEN_AT_MOST = 20
+_SEEN_AT_MOST = 8
 
 
 class Watch:
