@@ -35,6 +35,20 @@ class WithContext(nn.Module):
         return x + self.attends(self.norm(x), context)
 
 
+class OfAnotherWidth(nn.Module):
+    """Makes attention of one width itself, and is told another one."""
+
+    def __init__(self, d_model: int, d_feed: int, drop: float, attention: nn.Module | None = None):
+        super().__init__()
+        self.attention = attention or nn.MultiheadAttention(48, 2, batch_first=True)
+        self.norm = nn.LayerNorm(d_model)
+        self.feed = nn.Sequential(nn.Linear(d_model, d_feed), nn.Dropout(drop), nn.Linear(d_feed, d_model))
+
+    def forward(self, tgt, memory, memory_mask=None, key_mask=None):
+        found, _ = self.attention(tgt, memory, memory, attn_mask=memory_mask, key_padding_mask=key_mask)
+        return self.feed(self.norm(tgt + found))
+
+
 class Tasks(nn.Module):
     """Has a head for each task it has been told of, which is one to begin with."""
 
@@ -93,6 +107,6 @@ class FewTokens(nn.Module):
         return self.embedded(first_ids) + self.embedded(second_ids) + self.embedded(third_ids)
 
 
-@pytest.mark.parametrize("cls", [FewTokens, WithContext, Tasks, OneTask, Splines, Sampled])
+@pytest.mark.parametrize("cls", [FewTokens, OfAnotherWidth, WithContext, Tasks, OneTask, Splines, Sampled])
 def test_it_is_called_and_differentiated(cls: type) -> None:
     require_differentiated(cls, BUDGET)

@@ -53,6 +53,7 @@ _RANKS: tuple[tuple[str, int], ...] = (
     (r"at least (\d) dim|(\d)[- ]dim(?:ensional)? tensor|must be (?:a )?(\d)[- ]?dim", 0),
     (r"subscripts in the equation \((\d)\)", 0),
     (r"same number of dimensions: got (\d) and (\d)", 0),
+    (r"expected `key` and `value` to be (\d)-D", 0),
     (r"must be a (\d)D tensor|must have shape .*?(\d)D|must be (\d)-D", 0),
     (r"expected (\d)D(?: or (\d)D)? input|[Ee]xpected (\d)D \(unbatched\) or (\d)D \(batched\)", 0),
     (r"to be (\d)-?D or (\d)-?D|[Ee]xpected (\d)D or (\d)D|[Ee]xpected (\d)D|(\d)-dimensional", 0),

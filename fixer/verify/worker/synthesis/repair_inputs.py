@@ -234,7 +234,7 @@ def _instead_of_another(case: Case) -> Iterator[State]:
     pairs = list(mismatch.sizes(case.failure, case.probe.context.sources))[:1]
     if not pairs or not _REFUSED_BY_LAYER.search(case.message):
         return
-    for name in case.absent_here[:_LEFT_OUT]:
+    for name in [name for name in case.absent_here if "mask" not in name][:_LEFT_OUT]:
         for spec in itertools.islice(filter(specs.is_floating, case.probe.guesses(name)), _LEFT_OUT):
             axis = shapes.feature_axis(len(spec["shape"]))
             fitting = specs.resized({name: spec}, (name,), axis, pairs[0][1])

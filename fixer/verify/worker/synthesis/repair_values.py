@@ -265,6 +265,7 @@ def _is_alike(value: Any, given: Any) -> bool:
 
 _SIZES_AT_ODDS = re.compile(
     r"must match (the size|except)|shapes cannot be multiplied|to have \d+ channels|broadcast"
+    r"|normalized_shape="
 )
 _WIDTHS = 3
 
