@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from torch import nn
 
-from fixer.verify.worker.synthesis import mismatch, repair_arguments
+from fixer.verify.worker.synthesis import mismatch, repair_arguments, repair_shapes, specs
 from tests.synthesis_support import require_differentiated
 
 
@@ -50,5 +53,21 @@ def test_it_says_that_something_was_left_out(text: str) -> None:
     assert repair_arguments._LEFT_OUT.search(text)
 
 
+def test_only_what_is_joined_gets_another_rank() -> None:
+    state = {name: specs.tensor([2, 24]) for name in ("x", "skips", "t")}
+    state["skips"] = specs.sequence("tuple", [specs.tensor([2, 8])] * 2)
+    paths = [("x",), ("skips", "0"), ("skips", "1"), ("t",)]
+    case: Any = SimpleNamespace(
+        message="Tensors must have same number of dimensions: got 2 and 4",
+        state=state,
+        involved=[("skips", "1")],
+        suspects=[(path, specs.at(state, path)) for path in paths],
+    )
+    images, _ = repair_shapes._joined(case)
+    assert [specs.at(images, path)["shape"] for path in paths] == [
+        *([2, 24], [2, 8, 16, 16], [2, 8, 16, 16], [2, 24]),
+    ]
+
+
 def test_what_is_joined_has_the_higher_rank_first() -> None:
-    assert mismatch.ranks("Tensors must have same number of dimensions: got 4 and 1") == [4, 1]
+    assert mismatch.joined_ranks("Tensors must have same number of dimensions: got 1 and 4") == [4, 1]

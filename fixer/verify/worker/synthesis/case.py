@@ -73,9 +73,14 @@ class Case:
         found = (leaf for name in self.state for leaf in specs.leaves(self.state[name], (name,)))
         return {path: spec for path, spec in found if specs.is_tensor(spec)}
 
-    @functools.cached_property
+    @property
     def suspects(self) -> list[tuple[Path, Spec]]:
         """The tensors among the inputs: those that flowed into the failing call first."""
+        return [(path, self.tensors[path]) for path in dict.fromkeys([*self.involved, *self.tensors])]
+
+    @functools.cached_property
+    def involved(self) -> list[Path]:
+        """The tensors among the inputs that flowed into the failing call."""
         known = {id(value): path for path, value in self.failure.tensors.items()}
         own = {id(frame) for frame in self.failure.own_frames}
         ordered: dict[Path, None] = {}
@@ -86,11 +91,7 @@ class Case:
                     ordered.update((path, None) for path in mismatch.origins(value, known))
             if names is not None and ordered:
                 break
-        return [
-            (path, self.tensors[path])
-            for path in dict.fromkeys([*ordered, *self.tensors])
-            if path in self.tensors
-        ]
+        return [path for path in ordered if path in self.tensors]
 
     @functools.cached_property
     def blamed(self) -> list[str]:

@@ -52,7 +52,6 @@ _RANKS: tuple[tuple[str, int], ...] = (
     (r"[Ee]xpected (\d)D?[- ](?:dimensions|dims|dimensional)", 0),
     (r"at least (\d) dim|(\d)[- ]dim(?:ensional)? tensor|must be (?:a )?(\d)[- ]?dim", 0),
     (r"subscripts in the equation \((\d)\)", 0),
-    (r"same number of dimensions: got (\d) and (\d)", 0),
     (r"expected `key` and `value` to be (\d)-D", 0),
     (r"must be a (\d)D tensor|must have shape .*?(\d)D|must be (\d)-D", 0),
     (r"expected (\d)D(?: or (\d)D)? input|[Ee]xpected (\d)D \(unbatched\) or (\d)D \(batched\)", 0),
@@ -290,6 +289,12 @@ def rank_change(message: str) -> int:
 
 _POOLED = r"input size: \(\d+x([\dx]+)\)\. Calculated output size: \(\d+x([-\dx]+)\)"
 _POOLED_ENOUGH = 4
+
+
+def joined_ranks(message: str) -> list[int]:
+    """Return the ranks of two tensors that could not be joined, the higher first."""
+    match = re.search(r"same number of dimensions: got (\d) and (\d)", message)
+    return sorted(map(int, match.groups()), reverse=True) if match else []
 
 
 _PADDED = r"got: padding \(([\d, ]+)\) at dimension (\d+) of input \[([\d, ]+)\]"

@@ -60,6 +60,7 @@ def _wrong_rank(case: Case) -> Iterator[State]:
     if change:
         yield from _reranked_by(case, change)
     yield from _as_template(case)
+    yield from _joined(case)
     for rank in wanted:
         yield _all_reranked(case, rank)
     for rank in wanted:
@@ -72,6 +73,17 @@ def _wrong_rank(case: Case) -> Iterator[State]:
     ):
         for other in (1, -1, 2):
             yield from _reranked_by(case, other)
+
+
+def _joined(case: Case) -> Iterator[State]:
+    """Two tensors of different ranks were joined: those that were, and what is in one list with them."""
+    near = {path[0] for path in case.involved}
+    for rank in mismatch.joined_ranks(case.message):
+        changed = case.state
+        for path, spec in case.suspects:
+            if path[0] in near and specs.is_floating(spec) and len(spec["shape"]) != rank:
+                changed = specs.replaced(changed, path, shapes.reranked(spec, rank))
+        yield changed
 
 
 def _as_template(case: Case) -> Iterator[State]:
@@ -199,7 +211,7 @@ _NUMBER_NOT_KNOWN = re.compile(r"^KeyError: '?-?\d+'?$|\b(all|must|should)\b.*\b
 
 def _all_the_same(case: Case) -> Iterator[State]:
     """Integers that tell cases apart (tasks, domains): zero or one throughout, as most models have those."""
-    for number in (0, 1):
+    for number in (0, 1) if _NUMBER_NOT_KNOWN.search(case.message) else ():
         for path, spec in case.suspects:
             if specs.is_integer(spec):
                 yield specs.replaced(case.state, path, {**spec, "low": number, "high": number + 1})
@@ -210,8 +222,6 @@ def _all_the_same(case: Case) -> Iterator[State]:
 
 def _out_of_range(case: Case) -> Iterator[State]:
     """An index that is too large: smaller integers, or more of what is indexed."""
-    if _NUMBER_NOT_KNOWN.search(case.failure.text):
-        yield from _all_the_same(case)
     if not re.search(
         r"out of (range|bounds)|index \d+|Class values must be|less than|smaller than", case.message
     ):
@@ -246,6 +256,7 @@ def _wrong_lengths(case: Case) -> Iterator[State]:
 
 
 STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
+    _all_the_same,
     _wrong_rank,
     room_for_kernel,
     named_sides,
