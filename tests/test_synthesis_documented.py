@@ -7,7 +7,7 @@ from torch import nn
 from fixer.verify.worker.synthesis import documented
 from tests.synthesis_support import require_soon
 
-CALLS = 8
+CALLS = 16
 """How often a class may be called before its inputs are known."""
 
 
@@ -78,7 +78,29 @@ class Each(nn.Module):
         return sum(item.sum(-1) @ self.weight for item in maps) + ids.sum(1)
 
 
-@pytest.mark.parametrize("cls", [Assigns, Commented, Each])
+class Levels(nn.Module):
+    """Looks at maps of several sizes, all of whose points stand in a row."""
+
+    def __init__(self, n_levels: int = 3):
+        super().__init__()
+        self.n_levels = n_levels
+        self.weight = nn.Parameter(torch.ones(12))
+
+    def forward(self, query, points, value, shapes: list):
+        """Look.
+
+        :param query         (N, Length_{query}, 12)
+        :param points        (N, Length_{query}, 1, 2 or 4), each from 0 to 1
+        :param value         (N, Length_{value}, 12)
+        :param shapes        (n_levels, 2), heights and widths
+        """
+        assert sum(side[0] * side[1] for side in shapes) == value.shape[1]
+        if len(shapes) != self.n_levels or points.shape[2:] not in ((1, 2), (1, 4)):
+            raise RuntimeError("no")
+        return ((query * self.weight) @ value.transpose(1, 2)).sum(-1) + points.sum((2, 3))
+
+
+@pytest.mark.parametrize("cls", [Assigns, Commented, Each, Levels])
 def test_inputs_have_the_shapes_that_are_written_down(cls: type) -> None:
     require_soon(cls, CALLS)
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from .specs import Spec, State
 
 _HIGHEST_RANK = 6
+_ROWS = 2
 _LINES = 3
 """How many lines of a docstring may speak of one input."""
 _LONGER = 24
 _MOST_VALUES = 200_000
 _LARGEST_SIZE = 2048
-_ITEM = r"(?:\*?[A-Za-z_]\w*|\d+|\.\.\.|\*)(?: ?(?:[-+*/]|//) ?\w+)*"
+_ITEM = r"(?:\*?[A-Za-z_]\w*|\d+(?: or \d+)?|\.\.\.|\*)(?: ?(?:[-+*/]|//) ?\w+)*"
 _BY = "[x\u00d7]"
 _SHAPE = re.compile(
     rf"[(\[]\s*({_ITEM}(?:\s*(?:,|{_BY})\s*{_ITEM})+|{_ITEM},)\s*,?\s*[)\]]"
@@ -99,7 +100,7 @@ def _texts(name: str, probe: Probe) -> Iterator[str]:
     called: Any = probe.function
     word = re.escape(name)
     for text in (inspect.getdoc(called), inspect.getdoc(owner) if owner is not None else None):
-        lines = (text or "").replace("`", "").replace(":math:", "").splitlines()
+        lines = re.sub("[`{}]|:math:", "", text or "").splitlines()
         for place, line in enumerate(lines):
             if re.match(rf"\W*(?:param\s+)?(?:\w+\s+)?{word}\b\W", line + " "):
                 depth = len(line) - len(line.lstrip())
@@ -129,6 +130,10 @@ def _made(spec: Spec, items: list[str], text: str, sizes: _Sizes, probe: Probe) 
     if spec["kind"] in ("list", "tuple") and spec["items"] and all(map(specs.is_tensor, spec["items"])):
         made = _made(spec["items"][0], items, text, sizes, probe)
         return None if made is None else {**spec, "items": [made] * len(spec["items"])}
+    if spec["kind"] in ("list", "tuple") and len(items) == _ROWS:  # the sides of several maps
+        shape = _shape(specs.tensor([]), items, sizes, probe)
+        row = specs.sequence("list", [specs.literal(names.UNKNOWN)] * shape[-1]) if shape else None
+        return None if row is None else {**spec, "items": [row] * shape[0]}
     if not specs.is_tensor(spec):
         return None
     shape = _shape(spec, items, sizes, probe)
@@ -201,6 +206,7 @@ _OPERATORS: dict[str, Callable[[int, int], int]] = {
 
 def _value(item: str, sizes: _Sizes) -> int:
     """Return what an item of a shape comes to, read from the left: ``L``, ``12``, ``2*S-1``; 0 if unknown."""
+    item = item.partition(" or ")[0]
     first, *rest = (part.strip() for part in re.split(r"([-+*/])/?", item))
     value = _known(first, sizes)
     for sign, other in zip(rest[::2], rest[1::2]):

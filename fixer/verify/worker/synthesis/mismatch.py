@@ -207,11 +207,11 @@ def compared(failure: Failure, sources: Sources) -> Iterator[tuple[Any, Any, ast
                 continue
 
 
-_ALLOWED_CALLS = {"size", "dim", "len", "ndimension", "numel"}
+_ALLOWED_CALLS = {"size", "dim", "len", "ndimension", "numel", "sum", "max", "min", "prod"}
 
 
 def value_in(node: ast.expr, frame: Frame) -> Any:
-    """Evaluate an expression in a frame if it calls nothing but ``len``, ``size`` and the like."""
+    """Evaluate an expression in a frame if it calls nothing but ``len``, ``size``, ``sum`` and the like."""
     for item in ast.walk(node):
         if (
             isinstance(item, ast.Call)

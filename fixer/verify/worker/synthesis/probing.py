@@ -31,6 +31,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _IMPORTING = "<frozen importlib._bootstrap>"
 _TELLING = 200
 """How much of a message tells two failures apart."""
+_INSIDE_OF_A_LINE = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 _AGAIN = 0.5
 """Seconds after which an attempt that should have stopped is told again."""
 
@@ -147,7 +148,9 @@ class Failure(NamedTuple):
     @property
     def progress(self) -> tuple[int, ...]:
         """Grows with how far the attempt came."""
-        lines = [frame.line for frame in self.own_frames] or [0]
+        own = self.own_frames
+        # What runs inside of a comprehension is not beyond the line that it stands in.
+        lines = [frame.line for frame in own if not frame.function.endswith(_INSIDE_OF_A_LINE)] or [0]
         if self.is_in_argument:
             return (-1, self.calls)
         return (lines[0], self.calls, *lines[1:], -_shortfall(self.message))

@@ -268,6 +268,7 @@ _SIZES_AT_ODDS = re.compile(
     r"|normalized_shape="
 )
 _WIDTHS = 3
+_LARGEST = 1 << 20
 
 
 def widths_at_odds(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
@@ -284,7 +285,9 @@ def _in_ratio(seen: int, wanted: int, numbers: list[str], state: State, plan: Pl
     """What was seen may be a multiple of an argument: make it the wanted size."""
     for name in numbers[:3] if seen > 0 and wanted > 0 else ():
         value = _number(name, state, plan)
-        if isinstance(value, int) and value > 0 and value * wanted % seen == 0 and wanted != seen:
+        if not isinstance(value, int) or value <= 0 or value * wanted % seen or wanted == seen:
+            continue
+        if value * wanted // seen <= _LARGEST:  # repairs of repairs have no end
             yield {**state, name: specs.literal(value * wanted // seen)}
 
 
