@@ -87,6 +87,20 @@ class Sampled(nn.Module):
         return self.fc(x)
 
 
+class Inverts(nn.Module):
+    """Averages what a mask does not hide."""
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        self.fc = nn.Linear(width, width)
+
+    def forward(self, x, hidden):
+        assert x.dim() == 3
+        assert hidden.dim() == 2
+        kept = (~hidden).to(x.dtype)[..., None]
+        return (self.fc(x) * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
 class FewTokens(nn.Module):
     """Knows four tokens, and adds what stands between the first two and the last."""
 
@@ -101,6 +115,6 @@ class FewTokens(nn.Module):
         return self.embedded(first_ids) + self.embedded(second_ids) + self.embedded(third_ids)
 
 
-@pytest.mark.parametrize("cls", [FewTokens, OfAnotherWidth, WithContext, Tasks, Splines, Sampled])
+@pytest.mark.parametrize("cls", [FewTokens, Inverts, OfAnotherWidth, WithContext, Tasks, Splines, Sampled])
 def test_it_is_called_and_differentiated(cls: type) -> None:
     require_soon(cls, CALLS)

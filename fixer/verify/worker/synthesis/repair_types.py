@@ -36,6 +36,7 @@ def _not_a_tensor(case: Case) -> Iterator[State]:
 
 # What an error says about element types, and the type to try.
 _DTYPES = (
+    ("bool", r"operator\.invert"),
     (
         "int64",
         r"indices' to have .*scalar types: Long|used as indices must be|only applicable to index tensor",
