@@ -207,7 +207,8 @@ class ModelRecord:
             load_checkpoint(module, self._checkpoint(values))
             if values == "state" and mode == "eval":
                 self._settle("after loading", module)
-            self._forward(check, module, mode)
+            # The first call of the original may put parameters in range, which the second then finds there.
+            self._forward(check, module, mode, times=1 if self._projection is None else 2)
 
     def _copied(self) -> None:
         """Load the checkpoint into a copy: a hook may still belong to what was copied."""

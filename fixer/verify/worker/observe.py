@@ -78,12 +78,14 @@ class Recorder:
         del self.entries[count:]
 
     def _kept(self, tensor: Tensor, whole: bool) -> Any:
+        is_brief = self._brief and not whole
+        is_plain = tensor.layout == torch.strided and tensor.is_cpu and tensor.is_contiguous()
+        if is_brief and is_plain and not (tensor.is_conj() or tensor.is_neg()):
+            return digest(tensor)  # as nearly all are
         plain = tensor.detach()
         if plain.layout != torch.strided:
             plain = plain.to_dense()
-        if self._brief and not whole:
-            if plain.is_cpu and plain.is_contiguous() and not (plain.is_conj() or plain.is_neg()):
-                return digest(plain)  # as nearly all are
+        if is_brief:
             return digest(plain.to("cpu").resolve_conj().resolve_neg().contiguous())
         if plain.device.type == "cpu" and not (plain.is_conj() or plain.is_neg()):
             plain = plain.clone(memory_format=torch.contiguous_format)
