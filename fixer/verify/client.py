@@ -294,6 +294,7 @@ def _read(pipe: IO[bytes], messages: queue.SimpleQueue[dict[str, Any] | None]) -
 def _environment(environment: Mapping[str, str], device: Device) -> dict[str, str]:
     """What the target's code may know of our environment: no tokens, no keys, and no device but its own."""
     passed = {name: value for name, value in environment.items() if name in _PASSED_ON}
+    passed["PYTHONHASHSEED"] = "0"  # sets have the same order in every run, as random numbers are the same
     if device is Device.CPU:
         return {**passed, _DEVICES: ""}
     return {**passed, **({_DEVICES: environment[_DEVICES]} if _DEVICES in environment else {})}

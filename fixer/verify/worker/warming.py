@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import io
 
 import torch
@@ -33,7 +34,7 @@ class _Sample(nn.Module):
 def warm_up() -> None:
     """Compile expressions, import modules and fill caches."""
     with contextlib.suppress(ImportError):
-        import numpy.random  # seeding imports it  # noqa: F401
+        importlib.import_module("numpy.random")  # seeding imports it
     oracles.load_formulas()
     overlay.prepare()  # what is imported from here on is the target's
     kernel.prepare()
