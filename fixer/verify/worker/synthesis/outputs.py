@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -55,7 +56,8 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     elif (
         hasattr(value, "__dict__") and not isinstance(value, (type, torch.nn.Module)) and not callable(value)
     ):
-        yield from sorted(vars(value).items())
+        dense = _dense(value) if hasattr(type(value), "to_dense") else None
+        yield from sorted(vars(value).items()) if dense is None else [("[dense]", dense)]
 
 
 def _of_distribution(value: torch.distributions.Distribution) -> Iterator[tuple[str, Any]]:
@@ -63,4 +65,25 @@ def _of_distribution(value: torch.distributions.Distribution) -> Iterator[tuple[
     names = sorted(getattr(type(value), "arg_constraints", {}))
     held = vars(value)
     found = [(name, held[name]) for name in names if name in held]
-    yield from found or sorted((name, item) for name, item in held.items() if not name.startswith("__"))
+    found = found or sorted((name, item) for name, item in held.items() if not name.startswith("__"))
+    yield from found
+    if torch.is_grad_enabled() and not any(t.requires_grad for _, t in flatten_tensors(dict(found))):
+        with contextlib.suppress(Exception):  # not all can be drawn from, or say how likely a value is
+            yield "log_prob", _likelihood(value)
+
+
+def _likelihood(value: torch.distributions.Distribution) -> torch.Tensor:
+    """How likely a value is that is drawn from a distribution: the way to parameters that it only calls."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        drawn = value.sample().detach()
+    likelihood: torch.Tensor = value.log_prob(drawn)
+    return likelihood
+
+
+def _dense(value: Any) -> torch.Tensor | None:
+    """The entries of a matrix that is only described, by its factors or its inverse, if it tells them."""
+    with contextlib.suppress(Exception):
+        dense = value.to_dense()
+        return dense if isinstance(dense, torch.Tensor) else None
+    return None
