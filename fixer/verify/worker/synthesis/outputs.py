@@ -64,10 +64,11 @@ def _of_distribution(value: torch.distributions.Distribution) -> Iterator[tuple[
     """Yield the parameters of a distribution, those of the distributions that it is made of included."""
     names = sorted(getattr(type(value), "arg_constraints", {}))
     held = vars(value)
-    found = [(name, held[name]) for name in names if name in held]
-    found = found or sorted((name, item) for name, item in held.items() if not name.startswith("__"))
+    declared = [(name, held[name]) for name in names if name in held]
+    found = declared or sorted((name, item) for name, item in held.items() if not name.startswith("__"))
     yield from found
-    if torch.is_grad_enabled() and not any(t.requires_grad for _, t in flatten_tensors(dict(found))):
+    is_silent = not declared and not any(tensor.requires_grad for _, tensor in flatten_tensors(dict(found)))
+    if is_silent and torch.is_grad_enabled():
         with contextlib.suppress(Exception):  # not all can be drawn from, or say how likely a value is
             yield "log_prob", _likelihood(value)
 

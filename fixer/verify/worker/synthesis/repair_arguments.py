@@ -48,6 +48,7 @@ from .repair_values import (
     suspected,
     widths_at_odds,
 )
+from .search import until_it_fails
 
 if TYPE_CHECKING:
     from .arguments import Context
@@ -124,7 +125,7 @@ class Plan:
 def repairs(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Yield arguments to try after a failure, likeliest first."""
     for step in _STEPS:
-        yield from map(without_absent, step(failure, state, plan))
+        yield from map(without_absent, until_it_fails(step(failure, state, plan)))
 
 
 def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

@@ -23,6 +23,7 @@ from . import (
     repair_told,
     repair_types,
     shapes,
+    signatures,
     source,
     specs,
 )
@@ -31,6 +32,7 @@ from .case import Case
 from .kinds import modules_with, of_kind
 from .repair_objects import within
 from .roles import in_role
+from .search import until_it_fails
 from .uses import KIND_OF_METHOD
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def repairs(failure: Failure, state: State, probe: Probe) -> Iterator[State]:
     case = Case(failure, state, probe)
     at_odds = _AT_ODDS.search(failure.message) is not None
     for step in _STEPS:
-        for changed in filter(functools.partial(_is_small, state), step(case)):
+        for changed in filter(functools.partial(_is_small, state), until_it_fails(step(case))):
             together = _together(case, changed)
             if together is None:
                 yield changed
@@ -90,7 +92,7 @@ def _shape_at(state: State, path: Path) -> list[int] | None:
     """Return the shape of the tensor at a path, None if something else is there now."""
     try:
         spec = specs.at(state, path)
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, ValueError):
         return None
     return spec["shape"] if specs.is_tensor(spec) else None
 
@@ -246,6 +248,26 @@ def _other_guess(case: Case) -> Iterator[State]:
         yield from (without_absent({**case.state, name: spec}) for spec in case.probe.guesses(name))
 
 
+def _unset_fields(case: Case) -> Iterator[State]:
+    """Something was None: the tensors that a record leaves out, like the one that it has; one, then all."""
+    held = (item for name, spec in case.state.items() for item in specs.holders(spec, (name,)))
+    for path, spec in held if "None" in case.message else ():
+        like = next((leaf for _, leaf in specs.leaves(spec) if specs.is_tensor(leaf)), None)
+        unset = _tensors_left_out(spec) if spec["kind"] == "new" and like is not None else []
+        for fields in (*([name] for name in unset), unset if len(unset) > 1 else ()):
+            filled = {**spec["kwargs"], **dict.fromkeys(fields, like)}
+            if fields:
+                yield specs.replaced(case.state, path, {**spec, "kwargs": filled})
+
+
+def _tensors_left_out(spec: Spec) -> list[str]:
+    """Return the arguments of an object's class that may be tensors and are None because nobody gave them."""
+    cls = specs.find_named(spec["class"]["module"], spec["class"]["value"], {})
+    parameters = signatures.parameters_of(cls)[len(spec["args"]) :]
+    unset = [item for item in parameters if item.default is None and item.name not in spec["kwargs"]]
+    return [item.name for item in unset if "Tensor" in str(item.annotation)]
+
+
 _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _missing_argument,
     _missing_entry,
@@ -256,6 +278,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     *repair_shapes.STEPS,
     repair_told.sizes_of_objects,
     _none_given,
+    _unset_fields,
     repair_shapes.same_rank,
     repair_shapes.alike,
     _other_guess,

@@ -59,10 +59,19 @@ class Found(NamedTuple):
     value: Any
 
 
+def until_it_fails(states: Iterator[State]) -> Iterator[State]:
+    """Yield what a repair finds; it looks at objects of the code under test, whose attributes do anything."""
+    while True:
+        state = _next(states)
+        if state is None:
+            return
+        yield state
+
+
 def _next(states: Iterator[State]) -> State | None:
     try:
         return next(states, None)
-    except Exception:  # repairs look at objects of the code under test, whose attributes may do anything
+    except Exception:
         return None
 
 
