@@ -103,7 +103,7 @@ for fd in range(3, 64):
 os._exit(0)
 """
 
-OUT_OF_MEMORY = "allocate|MemoryError|bad_alloc|SystemError"
+OUT_OF_MEMORY = "allocate|MemoryError|bad_alloc|SystemError|exit status"
 """What is raised where there is none left: Python itself may not manage to say so."""
 
 ATTACKS = (

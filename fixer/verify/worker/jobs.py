@@ -32,6 +32,8 @@ TAIL = 2000
 """Bytes of standard error that are worth quoting."""
 REQUEST_LIMIT = 1 << 30
 _MESSAGE_LIMIT = 2000
+_RESERVE = 32 << 20
+"""Bytes that are set aside while a stage runs; untouched, they take none of the machine's memory."""
 _UNKNOWN: Message = {"files": [], "folders": [], "calls": [], "hurried": True, "lost": True}
 """What a process has reached that died, or was ended, before it could tell."""
 _FRAME_LIMIT = 100
@@ -85,6 +87,7 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
     intact.known()
+    reserve = bytearray(_RESERVE)
     try:
         try:
             value = stage(job, payload)
@@ -92,6 +95,7 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
             intact.require()
         return {"ok": True, "value": value, "reached": reached.told(job)}
     except BaseException as error:
+        del reserve  # where all memory is taken, there is none left to say so
         return {"ok": False, "error": describe_error(error), "reached": reached.told(job)}
 
 
