@@ -54,6 +54,7 @@ def load() -> None:
             spec.loader.exec_module(module)
         except BaseException:  # the next one to import it sees for himself why it cannot be imported
             sys.modules.pop(_NAME, None)
+            vars(torch).pop("_dynamo", None)
             raise
         intact.replace("torch.manual_seed", replaced, torch.manual_seed)  # the compiler wraps it
 

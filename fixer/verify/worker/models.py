@@ -186,7 +186,8 @@ class ModelRecord:
         started = time.process_time()
         for seed in range(int(self._settings.get("seeds") or self._job["seeds"])):
             with self._phase(f"{mode} forward"):
-                module, self._built = self._built or self._bench.build(seed), None
+                module = self._bench.build(seed) if self._built is None else self._built
+                self._built = None
                 # What one call leaves for the next does not hang on the values that a model starts with.
                 times = 1 if seed else 2
                 self._forward(f"{mode} forward, seed {seed}", module, mode, times)

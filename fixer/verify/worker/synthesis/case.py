@@ -96,9 +96,7 @@ class Case:
     @functools.cached_property
     def blamed(self) -> list[str]:
         """The names of the arguments: those that the failing line of the called function names first."""
-        frame = next(iter(self.failure.own_frames), None)
-        names = self._names_at(frame.filename, frame.line) if frame is not None else set()
-        return sorted(self.state, key=lambda name: name not in names)
+        return sorted(self.state, key=lambda name: name not in self._named_here)
 
     def is_named(self, name: str) -> bool:
         """Whether the message names an argument."""
@@ -119,9 +117,13 @@ class Case:
     @property
     def absent_here(self) -> list[str]:
         """The arguments that were left out and that the failing line of the called function names."""
+        return [name for name in self.absent if name in self._named_here]
+
+    @functools.cached_property
+    def _named_here(self) -> set[str]:
+        """The names in the failing line of the called function."""
         frame = next(iter(self.failure.own_frames), None)
-        names = self._names_at(frame.filename, frame.line) if frame is not None else set()
-        return [name for name in self.absent if name in names]
+        return self._names_at(frame.filename, frame.line) if frame is not None else set()
 
     def _names_at(self, filename: str, line: int) -> set[str]:
         statement = self.probe.context.sources.statement(filename, line)

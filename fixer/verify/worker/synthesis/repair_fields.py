@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 import re
 from collections.abc import Iterator
@@ -26,14 +27,14 @@ def unset_fields(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     if "None" not in failure.message:
         return
     read = attributes_read(failure, plan)
-    objects = [(path, spec, _unset(spec)) for path, spec in _objects(state)]
-    for path, spec, unset in objects:
-        for field in (item for item in unset if item in read):
+    objects = [(path, spec, [item.name for item in unset(spec)]) for path, spec in objects_in(state)]
+    for path, spec, fields in objects:
+        for field in (item for item in fields if item in read):
             for guess in itertools.islice(_asked(field, failure, plan), _GUESSES):
-                yield _with_fields(state, path, spec, {field: guess})
-    for path, spec, unset in objects:
-        if unset:
-            yield _with_fields(state, path, spec, {field: _guesses(field, plan)[0] for field in unset})
+                yield with_fields(state, path, spec, {field: guess})
+    for path, spec, fields in objects:
+        if fields:
+            yield with_fields(state, path, spec, {field: _guesses(field, plan)[0] for field in fields})
 
 
 _LACKING = re.compile(r"'(?P<cls>\w+)' object has no attribute '(?P<key>\w+)'|Key '(\w+)' not in '(\w+)'")
@@ -43,7 +44,7 @@ def lacking_field(failure: Failure, state: State, plan: Plan) -> Iterator[State]
     """Settings lack what is read: a record that has it beside all that the class of the settings has."""
     match = _LACKING.search(failure.message)
     cls, key = (match["cls"] or match[4], match["key"] or match[3]) if match else ("", "")
-    for path, spec in _objects(state) if match else ():
+    for path, spec in objects_in(state) if match else ():
         named = spec["class"]
         if named["value"].rsplit(".", 1)[-1] == cls:
             settings = specs.find_named(named["module"], named["value"], {})
@@ -92,18 +93,18 @@ def attributes_read(failure: Failure, plan: Plan) -> set[str]:
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
-def _objects(state: State) -> Iterator[tuple[Path, Spec]]:
+def objects_in(state: State) -> Iterator[tuple[Path, Spec]]:
     """Yield the objects among the arguments and in what those hold, with their paths."""
     for name, spec in state.items():
         yield from (item for item in specs.holders(spec, (name,)) if item[1]["kind"] == "new")
 
 
-def _unset(spec: Spec) -> list[str]:
+def unset(spec: Spec) -> list[inspect.Parameter]:
     """Return the parameters of an object's class that are None because nobody gave them."""
     named = spec["class"]
     cls = specs.find_named(named["module"], named["value"], {})
     parameters = signatures.parameters_of(cls)[len(spec["args"]) :]
-    return [item.name for item in parameters if item.default is None and item.name not in spec["kwargs"]]
+    return [item for item in parameters if item.default is None and item.name not in spec["kwargs"]]
 
 
 def _asked(field: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
@@ -117,5 +118,6 @@ def _guesses(field: str, plan: Plan) -> list[Spec]:
     return of_kind(names.kind_of(field), field, plan.context)
 
 
-def _with_fields(state: State, path: Path, spec: Spec, fields: State) -> State:
+def with_fields(state: State, path: Path, spec: Spec, fields: State) -> State:
+    """Return the state with more arguments for the object at a path."""
     return specs.replaced(state, path, {**spec, "kwargs": {**spec["kwargs"], **fields}})

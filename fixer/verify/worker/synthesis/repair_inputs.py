@@ -18,12 +18,12 @@ from . import (
     inputs,
     mismatch,
     names,
+    repair_fields,
     repair_shapes,
     repair_sides,
     repair_told,
     repair_types,
     shapes,
-    signatures,
     source,
     specs,
 )
@@ -250,22 +250,14 @@ def _other_guess(case: Case) -> Iterator[State]:
 
 def _unset_fields(case: Case) -> Iterator[State]:
     """Something was None: the tensors that a record leaves out, like the one that it has; one, then all."""
-    held = (item for name, spec in case.state.items() for item in specs.holders(spec, (name,)))
-    for path, spec in held if "None" in case.message else ():
+    for path, spec in repair_fields.objects_in(case.state) if "None" in case.message else ():
         like = next((leaf for _, leaf in specs.leaves(spec) if specs.is_tensor(leaf)), None)
-        unset = _tensors_left_out(spec) if spec["kind"] == "new" and like is not None else []
+        if like is None:
+            continue
+        unset = [item.name for item in repair_fields.unset(spec) if "Tensor" in str(item.annotation)]
         for fields in (*([name] for name in unset), unset if len(unset) > 1 else ()):
-            filled = {**spec["kwargs"], **dict.fromkeys(fields, like)}
             if fields:
-                yield specs.replaced(case.state, path, {**spec, "kwargs": filled})
-
-
-def _tensors_left_out(spec: Spec) -> list[str]:
-    """Return the arguments of an object's class that may be tensors and are None because nobody gave them."""
-    cls = specs.find_named(spec["class"]["module"], spec["class"]["value"], {})
-    parameters = signatures.parameters_of(cls)[len(spec["args"]) :]
-    unset = [item for item in parameters if item.default is None and item.name not in spec["kwargs"]]
-    return [item.name for item in unset if "Tensor" in str(item.annotation)]
+                yield repair_fields.with_fields(case.state, path, spec, dict.fromkeys(fields, like))
 
 
 _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
