@@ -124,6 +124,8 @@ def try_classes(job: Message, payload: Message) -> Message:
             for key, value in _steps(job, path, name):
                 result[key] = value
             result["seconds"] = time.process_time() - started  # of work: a busy machine changes nothing
+            if result["built"] and result["parameters"] is None:
+                result["parameters"] = _trainable(job, path, name)
             done.write(json.dumps(result) + "\n")
             done.flush()
     return {}
@@ -143,7 +145,7 @@ def _steps(job: Message, path: str, name: str) -> Iterator[tuple[str, Any]]:
         yield "abstract", bool(recipe.owner and recipe.owner.get("abstract"))
         module = synthesis.build(cls, recipe)
         yield "built", True
-        trainable = [item for item in module.parameters() if item.requires_grad]
+        trainable = _parameters(module)
         yield "parameters", len(trainable)
         args, kwargs = synthesis.make_inputs(recipe, 3)
         outputs = [tensor for _, tensor in synthesis.flatten_tensors(synthesis.call(module, args, kwargs))]
@@ -159,6 +161,22 @@ def _steps(job: Message, path: str, name: str) -> Iterator[tuple[str, Any]]:
         if "could not call" in text:
             yield "built", True
         yield "cause", text[:300]
+
+
+def _trainable(job: Message, path: str, name: str) -> int | None:
+    """How many parameters a class has that can be built and not called; None if it is not known."""
+    from _fixer_worker import hints, synthesis
+
+    cls = hints.resolve(path, name)
+    try:
+        found = synthesis.arguments_for(cls, hints.hints_for(job, "after", path, name), BUDGET)
+        return len(_parameters(synthesis.build(cls, found)))
+    except Exception:  # the search for a way to call it had more time, or built it inside of another
+        return None
+
+
+def _parameters(module: Any) -> list[Any]:
+    return [item for item in module.parameters() if item.requires_grad]
 
 
 def main() -> None:
