@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import mmap
 import os
 import random
 import shutil
@@ -87,7 +88,7 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
     overlay.install(job["overlay"][side], job["roots"], job["siblings"])
     seed_everything(job["seed"])
     intact.known()
-    reserve = bytearray(_RESERVE)
+    reserve = mmap.mmap(-1, _RESERVE, access=mmap.ACCESS_COPY)  # a bytearray would write all of its pages
     try:
         try:
             value = stage(job, payload)
@@ -95,7 +96,7 @@ def perform(job: Message, stage: Stage, side: str, payload: Any) -> Message:
             intact.require()
         return {"ok": True, "value": value, "reached": reached.told(job)}
     except BaseException as error:
-        del reserve  # where all memory is taken, there is none left to say so
+        reserve.close()  # where all memory is taken, there is none left to say so
         return {"ok": False, "error": describe_error(error), "reached": reached.told(job)}
 
 
