@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -64,6 +65,11 @@ def test_the_scratch_folder_may_be_written_and_does_not_stay(verifier: CageVerif
     outcome = call(verifier, tmp_path, body)
     assert set(outcome["value"]["result"]) == {"a.pt", "b"}
     assert not Path(outcome["value"]["scratch"]).exists()
+
+
+def test_the_memory_that_is_set_aside_is_not_written(verifier: CageVerifier, tmp_path: Path) -> None:
+    body = "import resource\nreturn resource.getrusage(resource.RUSAGE_SELF).ru_minflt"
+    assert call(verifier, tmp_path, body)["value"]["result"] < (32 << 20) // resource.getpagesize()
 
 
 def test_an_exception_is_reported_with_the_targets_frames(verifier: CageVerifier, tmp_path: Path) -> None:
