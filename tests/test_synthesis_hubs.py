@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import build, hubs, synthesize, weights
+from fixer.verify.worker.synthesis import build, hubs, synthesize, tokens, weights
 from tests.synthesis_support import require_differentiated
 
 OFFLINE = "We couldn't connect to 'https://huggingface.co' to load the files"
@@ -100,9 +100,27 @@ def test_what_lies_on_this_machine_is_read(tmp_path: Path) -> None:
 
 
 def test_texts_become_rows_of_equal_length() -> None:
-    found = hubs.Tokens()(["ab", "a"], return_tensors="pt")
+    found = tokens.Tokens()(["ab", "a"], return_tensors="pt")
     assert found.input_ids.tolist() == [[97, 98], [97, 0]]
     assert torch.equal(found["attention_mask"], torch.tensor([[1, 1], [1, 0]]))
+
+
+class Reads(nn.Module):
+    """Is given a tokenizer, and texts."""
+
+    def __init__(self, tokenizer, width: int = 8):
+        super().__init__()
+        if tokenizer.model_max_length < 10:
+            raise ValueError("too short")
+        self.tokenizer, self.embed = tokenizer, nn.Embedding(len(tokenizer), width)
+
+    def forward(self, texts: list[str]):
+        found = self.tokenizer(texts, padding=True, return_tensors="pt").to("cpu")
+        return self.embed(found["input_ids"]) * found.attention_mask[..., None]
+
+
+def test_a_tokenizer_is_given() -> None:
+    require_differentiated(Reads, 20.0)
 
 
 @pytest.mark.parametrize(

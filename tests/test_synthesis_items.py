@@ -108,3 +108,19 @@ def test_objects_in_one_list_have_names_of_their_own():
 def test_what_is_made_of_a_tuple_says_in_new_what_it_takes():
     assert [item.name for item in signatures.constructor_parameters(Category)] == ["label", "vocab", "width"]
     assert [item.name for item in signatures.constructor_parameters(Amount)] == ["label", "size"]
+
+
+class Levels(nn.Module):
+    """The middle has to be among the levels, and so has the first."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.places = [levels.index(level) for level in (0.25, 0.5)]
+        self.layer = nn.Linear(4, len(levels))
+
+    def forward(self, x):
+        return self.layer(x)[..., self.places]
+
+
+def test_numbers_that_are_looked_for_are_put_in() -> None:
+    assert "levels=[0.25, 0.5]" in synthesize(Levels, {}, BUDGET).describe()

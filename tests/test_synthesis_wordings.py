@@ -43,7 +43,21 @@ class Volume(nn.Module):
         return [piece[:, :, :, :, 0] for piece in pieces]
 
 
-@pytest.mark.parametrize("cls", [OneOfTwo, Volume])
+class Named(nn.Module):
+    """Says which names there are, in no other words."""
+
+    def __init__(self, width, way="relu"):
+        super().__init__()
+        names = ["GELU", "SiLU"]
+        if way not in names:
+            raise ValueError(f"{way!r} is not in {names}.")
+        self.layer, self.way = nn.Linear(width, width), getattr(nn, way)()
+
+    def forward(self, x):
+        return self.way(self.layer(x))
+
+
+@pytest.mark.parametrize("cls", [Named, OneOfTwo, Volume])
 def test_it_runs(cls: type) -> None:
     require_differentiated(cls, 2.0)
 

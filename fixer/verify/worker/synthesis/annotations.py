@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import harvest, names, notations, signatures, specs
+from . import distributions, harvest, names, notations, signatures, specs
 from .kinds import of_kind
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ def tensor_dtype(annotation: Any) -> str | None:
         found = [tensor_dtype(item) for item in typing.get_args(annotation)]
         return next((item for item in found if item is not None), None)
     return None
+
+
+def is_module(annotation: Any) -> bool:
+    """Whether an annotation names a class of modules."""
+    return isinstance(annotation, type) and issubclass(annotation, nn.Module)
 
 
 def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:
@@ -125,6 +130,8 @@ def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
         yield from ({**specs.named(cls), "value": f"{cls.__qualname__}.{member.name}"} for member in cls)
     elif cls is nn.Module:
         yield from of_kind("module", name, context)
+    elif issubclass(cls, torch.distributions.Distribution):
+        yield from distributions.of_class(cls)
     elif cls.__module__ != "builtins":
         if inspect.isabstract(cls) and not context.is_deep:
             concrete = (item for item in signatures.subclasses(cls) if specs.is_importable(item))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from . import names, signatures, specs
-from .annotations import annotated, annotation_of
+from .annotations import annotated, annotation_of, is_module
 from .kinds import kind_of_value, of_kind
 from .roles import in_role
 from .source import is_stub
@@ -139,6 +139,8 @@ def _candidates(
         yield specs.literal(False if default is True else None) if off else ABSENT
     if names.is_device(name):
         yield from of_kind("device", name, context)
+    if names.kind_of(name) == "tokens" and not is_module(annotation_of(parameter, function)):
+        yield from of_kind("tokens", name, context)
     evidence = context.evidence(parameter, function)
     if names.kind_of(name) == "namespace":
         evidence = _settings_first(evidence, name, context)

@@ -358,9 +358,16 @@ def _examples(text: str) -> list[str]:
 
 def _bound(site: _Site, parameters: list[inspect.Parameter], takes_any_name: bool = False) -> State:
     """Return what a call gives to each parameter, as far as that can be read."""
-    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
-    plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), site.node.args)
+    names = [parameter.name for parameter in parameters if not signatures.is_variadic(parameter)]
+    plain = list(itertools.takewhile(lambda item: not isinstance(item, ast.Starred), site.node.args))
     given: dict[str, Spec | None] = {name: site.scope.read(item) for name, item in zip(names, plain)}
+    place = next((at for at, item in enumerate(parameters) if item.kind is item.VAR_POSITIONAL), None)
+    if place is not None and plain[place:]:
+        several = [site.scope.read(item) for item in plain[place:]]
+        given = {name: given[name] for name in names[:place] if name in given}
+        known = [item for item in several if item is not None]
+        whole = len(known) == len(site.node.args) - place
+        given[parameters[place].name] = specs.sequence("tuple", known) if whole else None
     by_name = site.scope.keywords(site.node).items()
     given.update((name, spec) for name, spec in by_name if name in names or takes_any_name)
     return {name: spec for name, spec in given.items() if spec is not None}

@@ -11,52 +11,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from .tokens import MOST_WORDS, Tokens
+
 _LAYERS = re.compile(r"(^|_)(n|num)_(\w+_)?(layers?|blocks)$|^(en|de)coder_layers$|^n_layer$|^depth$")
 _MOST_LAYERS = 2
-_MOST_WORDS = 1000
 _USUAL = "bert"
 _MODELS = ("modeling_utils", "configuration_utils", "tokenization_utils_base")
 _AUTO = ("models.auto.auto_factory", "models.auto.configuration_auto", "models.auto.tokenization_auto")
 _NAMES = ("PreTrainedModel", "PreTrainedConfig", "PretrainedConfig", "PreTrainedTokenizerBase")
 _AUTO_NAMES = ("_BaseAutoModelClass", "AutoConfig", "AutoTokenizer")
-
-
-class Tokens:
-    """Stands for a tokenizer: each character is a token, and all texts are as long as the longest."""
-
-    pad_token_id = eos_token_id = bos_token_id = unk_token_id = cls_token_id = sep_token_id = 0
-    vocab_size = _MOST_WORDS
-
-    def __len__(self) -> int:
-        return self.vocab_size
-
-    def __call__(self, texts: Any, *_args: Any, **_options: Any) -> Any:
-        """Return the ids of a text or of several, and which of them are no padding."""
-        import torch
-
-        from .specs import Namespace
-
-        rows = [[ord(item) % self.vocab_size for item in str(text)] or [0] for text in _listed(texts)]
-        longest = max(map(len, rows), default=1)
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-        return Namespace(input_ids=ids, attention_mask=(ids > 0).long())
-
-    batch_encode_plus = encode_plus = __call__
-
-    def encode(self, text: Any, *_args: Any, **_options: Any) -> list[int]:
-        """Return the ids of one text."""
-        ids: list[int] = self(text).input_ids[0].tolist()
-        return ids
-
-    def add_tokens(self, *_args: Any, **_options: Any) -> int:
-        """Know all tokens already."""
-        return 0
-
-    add_special_tokens = add_tokens
-
-
-def _listed(texts: Any) -> list[Any]:
-    return list(texts) if isinstance(texts, (list, tuple)) else [texts]
 
 
 def made_small(config: Any) -> Any:
@@ -65,7 +28,7 @@ def made_small(config: Any) -> Any:
         if hasattr(value, "model_type"):
             made_small(value)
         elif type(value) is int:
-            most = _MOST_LAYERS if _LAYERS.search(name) else _MOST_WORDS if name == "vocab_size" else value
+            most = _MOST_LAYERS if _LAYERS.search(name) else MOST_WORDS if name == "vocab_size" else value
             if value > most:
                 setattr(config, name, most)
     return config

@@ -27,6 +27,7 @@ _EDGES = 4
 
 # Names that say more than a use could. N: a width that is known nowhere else.
 _BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
+    (r"tokeni[sz]er$", lambda: specs.helper("Tokens")),
     (r"edge_index|edges$", lambda: {**specs.tensor([2, _EDGES], "int64", 0, names.BATCH), "distinct": True}),
     (
         r"^adj|adjacency|^a_hat$|^laplacian$",

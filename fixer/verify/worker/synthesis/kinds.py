@@ -173,6 +173,16 @@ def _arrays(name: str, context: Context) -> list[Spec]:
     return [specs.helper("array", value=spec) for spec in _tensors(name, context)]
 
 
+def _tokenizers(name: str, context: Context) -> list[Spec]:
+    """Return the modules of that name, if there are any, and what stands for a tokenizer."""
+    own = [spec for spec in _modules(name, context) if spec["kind"] == "new" and _is_own(spec)]
+    return [*own, specs.helper("Tokens")]
+
+
+def _is_own(spec: Spec) -> bool:
+    return not str(spec["class"]["module"]).startswith("torch.")
+
+
 _OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
     "int": _integers,
     "float": lambda name, _: [specs.literal(value) for value in (names.floating(name), 1.0, 0.0)],
@@ -187,6 +197,7 @@ _OF_KIND: dict[str, Callable[[str, Context], list[Spec]]] = {
     "loss": _losses,
     "tensor": _tensors,
     "array": _arrays,
+    "tokens": _tokenizers,
     "namespace": lambda _name, _: [specs.namespace()],
     "device": lambda _name, _: [specs.literal("cpu")],
     "dtype": lambda _name, _: [{"kind": "name", "module": "torch", "value": "float32"}],

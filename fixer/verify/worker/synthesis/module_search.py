@@ -145,7 +145,7 @@ class ModuleSearch:
     def _trusted(self, start: State) -> Iterator[State]:
         """Yield the best guess, then what others build the class with."""
         yield start
-        for harvested in harvest.constructions(self._cls, self._plan.parameters, self._plan.context.sources):
+        for harvested in harvest.constructions(self._cls, self._plan.in_order, self._plan.context.sources):
             yield {**start, **harvested}
         yield from self._as_in_the_file(start)
 
@@ -250,7 +250,7 @@ class ModuleSearch:
         )
 
     def _with(self, state: State) -> Recipe:
-        return replace(self._draft, construct=recipe.arranged(state, self._plan.parameters))
+        return replace(self._draft, construct=recipe.arranged(state, self._plan.in_order))
 
 
 def _variations(start: State, plan: Plan) -> Iterator[State]:

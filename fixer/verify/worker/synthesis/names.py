@@ -83,6 +83,7 @@ _STRINGS = _compiled(
 _KINDS = _compiled(
     (
         ("loss", r"^loss_?(f|fn|func|function)?$ _loss_?(fn|func|function)$ ^criterion$ _criterion$"),
+        ("tokens", "tokeni[sz]er$"),
         ("namespace", "config cfg ^args$ ^opts?$ hparams hyper options ^params$ settings ^conf$ ^hps?$"),
         (
             "class",

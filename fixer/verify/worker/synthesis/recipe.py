@@ -28,7 +28,10 @@ _USUAL = ("forward", "__call__", "__init__")
 
 @dataclass(frozen=True)
 class Arguments:
-    """Arguments of one call: those given by position (with the parameter's name), and those given by name."""
+    """Arguments of one call: those given by position (with the parameter's name), and those given by name.
+
+    The names of those that a parameter like ``*shape`` takes begin with a star.
+    """
 
     args: list[tuple[str, Spec]] = field(default_factory=list)
     kwargs: dict[str, Spec] = field(default_factory=dict)
@@ -36,8 +39,15 @@ class Arguments:
     def text(self, by_name: bool) -> str:
         """Write them as in a call (``width=8``), or as in a signature (``x: float32[2, 8]``)."""
         sign = "=" if by_name else ": "
+        any_number = any(name.startswith("*") for name, _ in self.args)
+        first = [
+            specs.text_of(spec)
+            if by_name and any_number
+            else f"{name.lstrip('*')}{sign}{specs.text_of(spec)}"
+            for name, spec in self.args
+        ]
         return ", ".join(
-            f"{name}{sign}{specs.text_of(spec)}" for name, spec in [*self.args, *self.kwargs.items()]
+            [*first, *(f"{name}{sign}{specs.text_of(spec)}" for name, spec in self.kwargs.items())]
         )
 
     @cached_property
@@ -126,7 +136,7 @@ def arranged(state: dict[str, Spec], parameters: list[inspect.Parameter]) -> Arg
         if parameter.kind is parameter.VAR_POSITIONAL:
             if parameter.name in rest:
                 args.extend(
-                    (f"{parameter.name}_{i}", item)
+                    (f"*{parameter.name}_{i}", item)
                     for i, item in enumerate(rest.pop(parameter.name)["items"])
                 )
             break

@@ -25,6 +25,7 @@ from . import (
     repair_parts,
     repair_shapes,
     repair_types,
+    repair_variadic,
     shrinking,
     signatures,
     source,
@@ -78,6 +79,8 @@ class Plan:
         ]
         self._homes.update((item.parameter.name, item.function) for item in handed_on)
         self.parameters = [*own, *(item.parameter for item in handed_on)]
+        self.variadic = signatures.variadic(self.function)
+        """The parameter that takes any number of arguments, if there is one: ``*shape``."""
         self.defaults = {item.name: item.default for item in self.parameters}
         self.numbers: list[int] = []
         self.sides: list[list[int]] = []
@@ -86,6 +89,15 @@ class Plan:
         )
         self._guesses: dict[str, list[Spec]] = {}
         self._aliases: dict[str, set[str]] = {}
+
+    @property
+    def in_order(self) -> list[inspect.Parameter]:
+        """The parameters in the order in which a call gives them, the variadic one included."""
+        if self.variadic is None:
+            return self.parameters
+        by_name = [item for item in self.parameters if item.kind is item.KEYWORD_ONLY]
+        by_place = [item for item in self.parameters if item.kind is not item.KEYWORD_ONLY]
+        return [*by_place, self.variadic, *by_name]
 
     def guesses(self, name: str) -> list[Spec]:
         """Return what an argument may be, best guess first."""
@@ -155,6 +167,7 @@ def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """Yield what comes before all else once a module that was built cannot be called."""
     yield from repair_objects.layers_inside(failure, state, plan)
     yield from repair_objects.sizes_inside(failure, state, plan)
+    yield from repair_variadic.any_number(failure, state, plan)
     yield from legal_dimension(failure, state, plan)
     yield from repair_lengths.more_axes(failure, state, plan)
     for step in (
@@ -294,6 +307,7 @@ _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_fields.unset_fields,
     repair_fields.lacking_field,
     _left_out,
+    repair_variadic.any_number,
     repair_objects.sizes_inside,
     _not_taken,
     _too_large,

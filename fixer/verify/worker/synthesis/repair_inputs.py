@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from . import (
+    distributions,
     inputs,
     mismatch,
     names,
@@ -265,6 +266,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _missing_entry,
     repair_shapes.expected_by_layer,
     _instead_of_another,
+    distributions.wanted,
     _wrong_container,
     *repair_types.STEPS,
     *repair_shapes.STEPS,

@@ -89,23 +89,23 @@ def filled(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
             yield from ({**state, name: spec} for spec in itertools.islice(full, 1))
 
 
-_MEMBER = re.compile(r"'([^']+)' is not in (?:list|tuple)")
+_MEMBER = re.compile(r"^(?:'([^']+)'|(-?\d+(?:\.\d+)?)) is not in (?:list|tuple)")
 
 
 def members(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
-    """A name was looked for in a list that the failing lines name: it becomes one of the list."""
+    """A name or a number was looked for in a list that the failing lines name: it becomes one of the list."""
     match = _MEMBER.search(failure.message)
-    asked = [match[1]] if match else []
+    asked: list[Any] = [match[1] or ast.literal_eval(match[2])] if match else []
     for left, right, node in mismatch.compared(failure, plan.context.sources):
         if isinstance(node.ops[0], ast.In) and type(left) is str and isinstance(right, (list, tuple)):
             asked.append(left)
-    for word in asked[:1]:
+    for member in asked[:1]:
         for name in in_failing_lines(failure, plan):
             spec = state.get(name) or specs.spec_of(plan.defaults[name]) or specs.literal(None)
             if specs.is_none(spec) or spec["kind"] in ("list", "tuple"):
-                words = [item for item in spec.get("items", ()) if type(item.get("value")) is str]
-                if specs.literal(word) not in words:
-                    yield {**state, name: specs.sequence("list", [*words, specs.literal(word)])}
+                alike = [item for item in spec.get("items", ()) if type(item.get("value")) is type(member)]
+                if specs.literal(member) not in alike:
+                    yield {**state, name: specs.sequence("list", [*alike, specs.literal(member)])}
 
 
 def concrete(failure: Failure, state: State, plan: Plan) -> Iterator[State]:

@@ -77,7 +77,7 @@ def legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
 
 
 _LISTED = re.compile(
-    r"(one of|choose|support|availab|valid|expected|known|must be|should be|allowed)", re.IGNORECASE
+    r"(one of|choose|support|availab|valid|expected|known|must be|should be|allowed|not in)", re.IGNORECASE
 )
 
 

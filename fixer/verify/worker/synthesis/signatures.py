@@ -39,6 +39,11 @@ def is_variadic(parameter: inspect.Parameter) -> bool:
     return parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 
 
+def variadic(function: Callable[..., Any]) -> inspect.Parameter | None:
+    """Return the parameter of a constructor that takes any number of arguments, None if it has none."""
+    return next((item for item in parameters_of(function)[1:] if item.kind is item.VAR_POSITIONAL), None)
+
+
 def is_required(parameter: inspect.Parameter) -> bool:
     """Whether a call must give the parameter."""
     return parameter.default is parameter.empty and not is_variadic(parameter)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from .tokens import Tokens
+
 if TYPE_CHECKING:
     Spec = dict[str, Any]
     State = dict[str, Spec]
@@ -187,6 +189,7 @@ HELPERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "make_layer": _layer_maker,
     "Anything": lambda _attributes: Anything(),
     "array": _array,
+    "Tokens": lambda _attributes: Tokens(),
     "Returns": lambda attributes: Returns(attributes["value"]),
 }
 OPEN = ("PassThrough", "Several", "Record")
