@@ -129,7 +129,10 @@ def requirements(of: Distribution, extras: set[str]) -> Iterator[Requirement]:
 
 def metadata(folder: Path) -> Distribution:
     """What an installed distribution says of itself."""
-    return PathDistribution(next(folder.glob("*.dist-info")))
+    found = next((path for kind in ("dist", "egg") for path in folder.glob(f"*.{kind}-info")), None)
+    if found is None:
+        raise FileNotFoundError("what was installed says nothing of itself")
+    return PathDistribution(found)
 
 
 def _given() -> set[str]:

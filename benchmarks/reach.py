@@ -280,14 +280,14 @@ def main() -> int:
         files = "all" if target.every == 1 else f"every {target.every}th"
         summaries[name] = summary(details[name], files, target.left_out)
         print("  ".join(row(name, summaries[name])), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(details, indent=1), "utf-8")
     everything = together(list(details.values()))
     for name, evidence in (("all", everything), (WITH_PARAMETERS, with_parameters(everything))):
         summaries[name] = summary(evidence, "", {})
         print("  ".join(row(name, summaries[name])))
     for text, count in summaries["all"].causes.items():
         print(f"{count:5} {text}")
-    if options.json:
-        options.json.write_text(json.dumps(details, indent=1), "utf-8")
     if options.label:
         kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
         run = {"torch": torch_version(), "packages": {name: asdict(item) for name, item in summaries.items()}}

@@ -106,7 +106,7 @@ def _sequence(holder: Any, arguments: tuple[Any, ...], name: str, context: Conte
 
 
 _NAMES = ("first", "second")
-_CONCRETE = 2
+_CONCRETE = 3
 
 
 def _mapping(arguments: tuple[Any, ...], name: str, context: Context) -> Iterator[Spec]:
@@ -121,6 +121,11 @@ def _first(annotation: Any, name: str, context: Context) -> Spec:
     return next(annotated(annotation, name, context), specs.literal(names.integer(name)))
 
 
+def _is_base(cls: type, context: Context) -> bool:
+    """Whether a class leaves its work to subclasses, whether or not it says so to Python."""
+    return inspect.isabstract(cls) or (issubclass(cls, nn.Module) and not context.is_runnable(cls))
+
+
 def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
     if cls in _SIMPLE:
         yield from of_kind(_SIMPLE[cls], name, context)
@@ -133,8 +138,9 @@ def _instance(cls: type, name: str, context: Context) -> Iterator[Spec]:
     elif issubclass(cls, torch.distributions.Distribution):
         yield from distributions.of_class(cls)
     elif cls.__module__ != "builtins":
-        if inspect.isabstract(cls) and not context.is_deep:
-            concrete = (item for item in signatures.subclasses(cls) if specs.is_importable(item))
+        if _is_base(cls, context) and not context.is_deep:
+            below = (item for item in signatures.subclasses(cls) if specs.is_importable(item))
+            concrete = (item for item in below if not _is_base(item, context))
             yield from (context.instance(item) for item in itertools.islice(concrete, _CONCRETE))
         if specs.is_importable(cls) and not context.is_deep and not inspect.isabstract(cls):
             if notations.is_value(cls):

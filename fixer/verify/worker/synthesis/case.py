@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import inputs, mismatch, signatures, specs
+from . import inputs, looped, mismatch, signatures, specs
 from .delegation import delegate
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Probe:
             return []
         if name not in self._guesses:
             owner = getattr(self._reads, "__self__", self.owner)
-            found = inputs.guesses(self._by_name[name], self._reads, owner, self.context)
+            asked = (self._by_name[name], self._reads, owner, self.context)
+            found = itertools.chain(looped.guesses(*asked), inputs.guesses(*asked))
             self._guesses[name] = list(itertools.islice(found, _GUESSES))
         return self._guesses[name]
 

@@ -24,7 +24,7 @@ def guesses(
     owner: Any, construct: Arguments | None, parameters: list[inspect.Parameter]
 ) -> Iterator[tuple[str, Spec]]:
     """Yield an input's name with a list of maps, for every list of channels that built the module."""
-    several = [parameter.name for parameter in parameters if _takes_several(parameter)]
+    several = [parameter.name for parameter in parameters if takes_several(parameter)]
     found = list(_channel_lists(owner, construct)) if several else []
     for name in several:
         for channels in found:
@@ -32,7 +32,8 @@ def guesses(
                 yield name, specs.sequence("list", kind)
 
 
-def _takes_several(parameter: inspect.Parameter) -> bool:
+def takes_several(parameter: inspect.Parameter) -> bool:
+    """Whether an input is a list of tensors by its annotation, or by its name where it has none."""
     if parameter.kind is parameter.VAR_POSITIONAL:
         return True
     annotation = parameter.annotation

@@ -28,6 +28,7 @@ _EDGES = 4
 # Names that say more than a use could. N: a width that is known nowhere else.
 _BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
     (r"tokeni[sz]er$", lambda: specs.helper("Tokens")),
+    (r"device$", lambda: specs.new(torch.device, positional=[specs.literal("cpu")])),
     (r"edge_index|edges$", lambda: {**specs.tensor([2, _EDGES], "int64", 0, names.BATCH), "distinct": True}),
     (
         r"^adj|adjacency|^a_hat$|^laplacian$",
@@ -163,14 +164,14 @@ def _consumed(
     scope = {**getattr(function, "__globals__", {}), "self": owner}
     scope.update(_loop_variables(node, scope))
     for use in source.uses(node, {name}):
-        call, place = _call_of(use)
+        call, place = call_of(use)
         if call is not None:
-            yield from _taken(call, place, scope, context, depth)
+            yield from taken(call, place, scope, context, depth)
         elif isinstance(use.parents[0], ast.BinOp):
             yield from _with_operand(use.parents[0], use.node, scope)
 
 
-def _call_of(use: source.Use) -> tuple[ast.Call | None, int | str]:
+def call_of(use: source.Use) -> tuple[ast.Call | None, int | str]:
     """Return the call that takes the value itself as an argument, and the argument's place."""
     parent = use.parents[0]
     if isinstance(parent, ast.Call) and use.node in parent.args:
@@ -195,9 +196,10 @@ def _with_operand(operation: ast.BinOp, node: ast.expr, scope: dict[str, Any]) -
         yield specs.tensor([value.shape[-1], names.BATCH])
 
 
-def _taken(
-    call: ast.Call, place: int | str, scope: dict[str, Any], context: Context, depth: int
+def taken(
+    call: ast.Call, place: int | str, scope: dict[str, Any], context: Context, depth: int = 0
 ) -> Iterator[Spec]:
+    """Yield what a call asks for at one of its places; `scope` has what its names stand for."""
     path = source.dotted(call.func) or ""
     last = path.rsplit(".", 1)[-1]
     if _LONG_TARGETS.get(last) == place:
@@ -206,7 +208,7 @@ def _taken(
     if isinstance(callee, nn.Module):
         layer = shapes.first_layer(callee)
         if layer is not None:
-            yield from _layer_takes(layer, place, context, depth)
+            yield from layer_takes(layer, place, context, depth)
     elif path.startswith("self.") and inspect.ismethod(callee) and depth < _MAX_DEPTH:
         yield from _parameter_takes(callee, place, scope["self"], context, depth)
     elif last in ("linear", "conv1d", "conv2d", "conv3d", "embedding") and place == 0 and len(call.args) > 1:
@@ -223,7 +225,8 @@ def _functional(name: str, weight: torch.Tensor) -> Spec:
     return shapes.signal(weight.shape[1], weight.dim() - 2)
 
 
-def _layer_takes(layer: nn.Module, place: int | str, context: Context, depth: int) -> Iterator[Spec]:
+def layer_takes(layer: nn.Module, place: int | str, context: Context, depth: int = 0) -> Iterator[Spec]:
+    """Yield what a layer asks for at one of the places of its call."""
     if type(layer).__module__.startswith("torch."):
         spec = shapes.expected(layer, place if isinstance(place, int) else 0)
         if spec is not None:

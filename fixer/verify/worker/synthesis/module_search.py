@@ -66,7 +66,7 @@ class ModuleSearch:
         self._limit = _PARAMETERS
         self._too_large: list[int] = []
         self._seconds_to_build = 0.0
-        self._configured = user.configured_arguments(harness, self._plan.parameters)
+        self._configured = user.configured_arguments(harness, self._plan.in_order)
         on_cpu = "cuda" in (context.sources.text_of(cls) or "")
         calls = getattr(cls, "forward", None) is nn.Module.forward and signatures.entry(cls) is not None
         entry = method or ("__call__" if calls else "forward")

@@ -178,6 +178,7 @@ def at_once(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     ):
         yield from step(failure, state, plan)
     yield from repair_lengths.for_other_ranks(failure, state, plan)
+    yield from repair_fields.all_set(state)
     yield from widths_at_odds(failure, state, plan)
 
 

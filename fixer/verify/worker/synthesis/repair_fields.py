@@ -34,7 +34,19 @@ def unset_fields(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
                 yield with_fields(state, path, spec, {field: guess})
     for path, spec, fields in objects:
         if fields:
-            yield with_fields(state, path, spec, {field: _guesses(field, plan)[0] for field in fields})
+            guesses = {field: _guesses(field, plan, failure)[0] for field in fields}
+            yield with_fields(state, path, spec, guesses)
+
+
+def all_set(state: State) -> Iterator[State]:
+    """A model of settings with unset fields does not fit together: set the numbers among them."""
+    for path, spec in objects_in(state):
+        named = spec["class"]
+        cls = specs.find_named(named["module"], named["value"], {})
+        fields = [item.name for item in unset(spec) if names.kind_of(item.name) in ("int", "float")]
+        if fields and not issubclass(cls, nn.Module):
+            numbers = {field: specs.literal(names.integer(field)) for field in fields}
+            yield with_fields(state, path, spec, numbers)
 
 
 _LACKING = re.compile(r"'(?P<cls>\w+)' object has no attribute '(?P<key>\w+)'|Key '(\w+)' not in '(\w+)'")
@@ -71,7 +83,7 @@ def defaulted_entry(failure: Failure, state: State, plan: Plan) -> Iterator[Stat
         for attribute, name, key in _entries_kept(node) if node is not None else ():
             spec = state.get(name) or specs.namespace()
             is_open = name in plan.defaults and spec["kind"] == "namespace" and key not in spec["items"]
-            for guess in _guesses(key, plan)[:2] if attribute in read and is_open else ():
+            for guess in _guesses(key, plan, failure)[:2] if attribute in read and is_open else ():
                 yield {**state, name: specs.namespace({**spec["items"], key: guess})}
 
 
@@ -111,11 +123,17 @@ def _asked(field: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     """Yield what the failing lines ask of a field, then what its name says."""
     if any(True for _ in repair_objects.entry_uses(field, failure, plan)):
         yield from itertools.islice(repair_objects.entry_guesses(field, failure, plan), 1)
-    yield from _guesses(field, plan)
+    yield from _guesses(field, plan, failure)
 
 
-def _guesses(field: str, plan: Plan) -> list[Spec]:
-    return of_kind(names.kind_of(field), field, plan.context)
+_BESIDE_NONE = re.compile(r"'NoneType' and 'int'|'int' and 'NoneType'")
+
+
+def _guesses(field: str, plan: Plan, failure: Failure) -> list[Spec]:
+    """Return what a field's name says: a whole number where None met one."""
+    kind = names.kind_of(field)
+    is_whole = kind == "float" and _BESIDE_NONE.search(failure.message)
+    return of_kind("int" if is_whole else kind, field, plan.context)
 
 
 def with_fields(state: State, path: Path, spec: Spec, fields: State) -> State:

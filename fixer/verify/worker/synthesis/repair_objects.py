@@ -176,6 +176,8 @@ def wrong_entry(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
         for node in (*ast.walk(statement or ast.Pass()), *ast.walk(guard or ast.Pass())):
             words.update(str(value) for value in _said(node) if value)
     spaces = [space for name in state for space in specs.namespaces(state[name], (name,))]
+    held = [item for name in state for item in specs.holders(state[name], (name,))]
+    spaces += [(path, {"items": spec["kwargs"]}) for path, spec in held if spec["kind"] == "new"]
     for path, spec in spaces:
         suspected = [key for key in spec["items"] if _names_of((*path, key), plan) & words]
         for key in suspected[:_ENTRIES]:
@@ -289,3 +291,6 @@ def argument_not_made(failure: Failure, state: State, plan: Plan) -> Iterator[St
         made = plan.context.made(cls)
         if made is not None and made != spec:
             yield specs.replaced(state, path, made)
+        for other in plan.guesses(path[0]) if made is None and len(path) == 1 else ():
+            if other["kind"] == "new" and other["class"] != spec["class"]:
+                yield specs.replaced(state, path, other)

@@ -22,7 +22,11 @@ def configured_arguments(harness: dict[str, Any], parameters: list[inspect.Param
     if "args" not in harness and "kwargs" not in harness:
         return None
     names = [parameter.name for parameter in parameters]
-    given = {**dict(zip(names, harness.get("args") or [])), **(harness.get("kwargs") or {})}
+    args = list(harness.get("args") or [])
+    place = next((at for at, item in enumerate(parameters) if item.kind is item.VAR_POSITIONAL), len(args))
+    if place < len(args):
+        args[place:] = [tuple(args[place:])]
+    given = {**dict(zip(names, args)), **(harness.get("kwargs") or {})}
     described = {name: specs.spec_of(value) for name, value in given.items()}
     return {name: spec for name, spec in described.items() if spec is not None}
 

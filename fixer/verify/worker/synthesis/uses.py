@@ -184,11 +184,20 @@ def _slot(use: source.Use, name: str, function: Callable[..., Any], context: Con
         sides = {type(parent.left), type(parent.right)}
         kind = by_name if by_name in ("float", "list", "bool", "str") else "int"
         kind = "list" if ast.List in sides else "str" if ast.JoinedStr in sides else kind
+    if kind == "class" and isinstance(parent, ast.Call) and _is_given_layer(parent, function):
+        yield specs.helper("PassThrough")
     if kind == "class" and isinstance(parent, ast.Call):
         yield from of_kind(kind, name, context)[:1] if makes(name) else ()
         yield from itertools.islice(_fitting_classes(parent, name, function, context), _FITTING)
     if kind is not None:
         yield from of_kind(kind, name, context)
+
+
+def _is_given_layer(call: ast.Call, function: Callable[..., Any]) -> bool:
+    """Whether what a call is given is a layer that has just been built: ``wrap(nn.Conv2d(3, 8, 1))``."""
+    built = next((item for item in call.args[:1] if isinstance(item, ast.Call)), None)
+    callee = None if built is None else _callee(built, function)
+    return inspect.isclass(callee) and issubclass(callee, nn.Module)
 
 
 def _several_of(
@@ -315,6 +324,8 @@ def _passed(
         yield from map(specs.literal, ("ReLU", "relu") if default == "relu" else (default,))
     elif last == "extend" and isinstance(call.func, ast.Attribute):
         yield from of_kind("modules", name, context)
+    elif last == "Sequential" and len(call.args) > 1:  # one of its layers
+        yield from of_kind("module", name, context)
     elif last in _KIND_OF_CALLEE:
         yield from of_kind(_KIND_OF_CALLEE[last], name, context)
     else:
