@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import mismatch, repair_arguments, repair_shapes, specs
-from tests.synthesis_support import require_differentiated
+from fixer.verify.worker.synthesis import mismatch, repair_arguments, repair_shapes, source, specs
+from fixer.verify.worker.synthesis.arguments import Context
+from tests.synthesis_support import require_differentiated, require_soon
 
 
 class OneOfTwo(nn.Module):
@@ -85,3 +88,76 @@ def test_only_what_is_joined_gets_another_rank() -> None:
 
 def test_what_is_joined_has_the_higher_rank_first() -> None:
     assert mismatch.joined_ranks("Tensors must have same number of dimensions: got 1 and 4") == [4, 1]
+
+
+class Enlarged(nn.Module):
+    """Has something of three axes made larger: only the message says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return nn.functional.interpolate(x * self.gain, size=(8, 8, 8), mode="nearest")
+
+
+def test_what_is_resized_has_as_many_sides_as_it_will_have() -> None:
+    require_soon(Enlarged, 12)
+
+
+def checked(function):
+    """Hold a constructor to its annotations, in the words of those who do."""
+
+    @functools.wraps(function)
+    def inner(self, **given):
+        for name, value in given.items():
+            hint = function.__annotations__[name]
+            if not isinstance(value, {"str": str, "float": float}[hint]):
+                raise TypeError(f"Method __init__() parameter {name}={value!r} violates type hint {hint!r}.")
+        function(self, **given)
+
+    return inner
+
+
+class Strict(nn.Module):
+    """Takes a path for what others would leave out, and no whole number where it wants a fraction."""
+
+    @checked
+    def __init__(self, *, resume_from: str = "", layers: float, steps: float):
+        super().__init__()
+        if resume_from is None:
+            raise RuntimeError("no")
+        self.layer, self.scale = nn.Linear(4, 4), layers * steps
+
+    def forward(self, x):
+        return self.layer(x) * self.scale
+
+
+def test_what_is_held_to_its_annotation_is_left_out_or_of_that_type() -> None:
+    state = {"layers": specs.literal(2), "steps": specs.literal(0.5), "resume_from": specs.literal(None)}
+    plan = repair_arguments.Plan(Strict, Context(source.Sources({}, Strict)))
+    error = TypeError("Method __init__() parameter resume_from=None violates type hint <class 'str'>.")
+    failure: Any = SimpleNamespace(message=str(error), error=error, own_frames=[])
+    first = next(iter(repair_arguments.repairs(failure, state, plan)))
+    assert "resume_from" not in first
+    require_differentiated(Strict, 20.0)
+
+
+class Tapped(nn.Module):
+    """Reads what a layer inside of a network returned, which twelve numbers flow into."""
+
+    def __init__(self, network, place=-2):
+        super().__init__()
+        self.network = network
+        [*network.children()][place].register_forward_hook(self.keep)
+
+    def keep(self, _layer, _inputs, output):
+        self.kept = output
+
+    def forward(self, x):
+        self.network(x.reshape(-1, 12))
+        return self.kept
+
+
+def test_the_layers_of_a_row_take_what_flows_into_them() -> None:
+    require_soon(Tapped, 40)

@@ -162,6 +162,18 @@ def test_modules_inside_a_package_do_not_stand_in_for_libraries_that_others_ask_
     assert run(tmp_path, code, {}, *siblings) == [False, False, False]
 
 
+def test_what_can_only_be_imported_as_a_part_of_its_package_is_no_neighbour(tmp_path: Path) -> None:
+    """It adapts the package to a library that is not there."""
+    asks = "try: import quick, fast\nexcept ModuleNotFoundError: available = False\nelse: available = True\n"
+    write(tmp_path, {"a/__init__.py": "", "a/base.py": "", "a/b/__init__.py": asks, "a/b/use.py": asks})
+    write(
+        tmp_path, {"a/b/quick/__init__.py": "from .net import *", "a/b/quick/net.py": "from ...base import *"}
+    )
+    write(tmp_path, {"a/b/fast.py": "from . import use"})
+    code = "import a.b.use; answer = [a.b.available, a.b.use.available]"
+    assert run(tmp_path, code, {}, str(tmp_path / "a" / "b")) == [False, False]
+
+
 def test_a_module_that_fails_is_not_left_half_imported(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -85,6 +85,7 @@ class _Imported:
 
 
 _RELATIVE = re.compile(r"\bfrom[\s\\]*\.")
+_OWN = re.compile(r"^from \.(\w+) import", re.MULTILINE)
 _state = _State({}, [])
 _imported = _Imported()
 _ready = False
@@ -215,9 +216,21 @@ class _Beside(MetaPathFinder):
             inside = os.path.splitext(os.path.relpath(importer, folder))[0].split(os.sep)
             if len(inside) == 1 or ".".join(inside) in (name, f"{name}.__init__"):
                 spec = PathFinder.find_spec(fullname, [folder])
-                if spec is not None and (spec.origin is None or places.real(spec.origin) != importer):
+                is_other = spec is not None and (spec.origin is None or places.real(spec.origin) != importer)
+                if spec is not None and is_other and not _is_part_only(spec.origin):
                     return spec
         return None
+
+
+def _is_part_only(origin: str | None) -> bool:
+    """Whether a neighbour says ``from ..other import``, which it cannot where a bare name has imported it."""
+    if origin is None or not origin.endswith(".py"):
+        return False
+    folder, file_name = os.path.split(origin)
+    if file_name != "__init__.py":
+        return _relative_level(origin) > 0
+    first = [os.path.join(folder, f"{name}.py") for name in _OWN.findall(source_text(origin))]
+    return any(_relative_level(path) > 1 for path in (origin, *filter(exists, first)))
 
 
 _IMPORTLIB = os.path.dirname(importlib.__file__)

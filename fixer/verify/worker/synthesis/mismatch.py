@@ -42,6 +42,8 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
 )
 
 _HIGHEST_RANK = 6
+_OUTPUT_SIZE = re.compile(r"number of spatial dimensions, but got .*?output size of [\[(]([\d, ]+)[\])]")
+_BATCH_AND_CHANNELS = 2
 _LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
 
 _RANKS: tuple[tuple[str, int], ...] = (
@@ -257,6 +259,9 @@ def ranks(message: str) -> list[int]:
     spelled = template(message)
     if spelled:
         return [len(spelled)]
+    resized = _OUTPUT_SIZE.search(message)
+    if resized:  # what is resized has as many sides as it will have
+        return [resized[1].count(",") + 1 + _BATCH_AND_CHANNELS]
     for pattern, extra in _RANKS:
         match = re.search(pattern, message)
         if match:

@@ -32,6 +32,7 @@ from . import (
     specs,
     wanted,
 )
+from .annotations import annotated, annotation_of
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import of_kind
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 _GUESSES = 14
 _STAND_INS = 2
+_OF_A_TYPE = 4
 _OTHER_STAND_INS = 4
 _OF_EVERY_MODULE = frozenset(dir(nn.Module()))
 
@@ -146,6 +148,23 @@ def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[St
     wanted = re.findall(r"'(\w+)'", match[1]) if match and plan.takes_any_name else []
     if wanted:
         yield {**state, **{name: of_kind(names.kind_of(name), name, plan.context)[0] for name in wanted}}
+
+
+_AGAINST_HINT = re.compile(r"parameter (\w+)=.* violates type hint", re.DOTALL)
+
+
+def _of_hinted_type(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
+    """What checks annotations names the parameter that was given something else: none, or of that type."""
+    match = _AGAINST_HINT.search(failure.message)
+    name = match[1] if match else ""
+    parameter = next((item for item in plan.parameters if item.name == name), None)
+    if parameter is None:
+        return
+    if parameter.default is not parameter.empty:
+        yield {**state, name: ABSENT}
+    hint = annotation_of(parameter, plan.function)
+    for spec in itertools.islice(annotated(hint, name, plan.context), _OF_A_TYPE):
+        yield {**state, name: spec}
 
 
 def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:
@@ -295,6 +314,7 @@ def _tensor_arguments(failure: Failure, state: State, plan: Plan) -> Iterator[St
 
 _STEPS: tuple[Callable[[Failure, State, Plan], Iterator[State]], ...] = (
     repair_objects.argument_not_made,
+    _of_hinted_type,
     repair_handed.handed_on,
     repair_handed.checked_fields,
     _missing_argument,

@@ -264,7 +264,20 @@ def sizes_inside(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
         for name, sizes in known.items():
             spec = state[name]
             for field in (field for field, size in sizes.items() if size == seen != other > 0):
-                yield {**state, name: {**spec, "kwargs": {**spec["kwargs"], field: specs.literal(other)}}}
+                yield {**state, name: _with_size(spec, field, other)}
+            for place, layer in enumerate(spec["args"]):  # the layers of a row
+                inner = _sizes_of(layer) if layer["kind"] == "new" else {}
+                for field in (field for field, size in inner.items() if size == seen != other > 0):
+                    args = [
+                        *spec["args"][:place],
+                        _with_size(layer, field, other),
+                        *spec["args"][place + 1 :],
+                    ]
+                    yield {**state, name: {**spec, "args": args}}
+
+
+def _with_size(spec: Spec, field: str, size: int) -> Spec:
+    return {**spec, "kwargs": {**spec["kwargs"], field: specs.literal(size)}}
 
 
 def _sizes_of(spec: Spec) -> dict[str, int]:
