@@ -43,6 +43,7 @@ _SIZES: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
 
 _HIGHEST_RANK = 6
 _OUTPUT_SIZE = re.compile(r"number of spatial dimensions, but got .*?output size of [\[(]([\d, ]+)[\])]")
+_SHAPE_AGAINST_HINT = re.compile(r"torch\.Size\(.*violates type hint [\w.]*[Tt]uple\[((?:int, )+int)\]")
 _BATCH_AND_CHANNELS = 2
 _LISTS = r"[\[(](\d+(?:, ?\d+)*),?[\])]"
 
@@ -259,6 +260,9 @@ def ranks(message: str) -> list[int]:
     spelled = template(message)
     if spelled:
         return [len(spelled)]
+    hinted = _SHAPE_AGAINST_HINT.search(message)
+    if hinted:  # its shape was handed on to what annotates how long that is
+        return [hinted[1].count("int")]
     resized = _OUTPUT_SIZE.search(message)
     if resized:  # what is resized has as many sides as it will have
         return [resized[1].count(",") + 1 + _BATCH_AND_CHANNELS]

@@ -28,10 +28,12 @@ from . import (
     source,
     specs,
 )
+from .annotations import annotated, annotation_of
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import modules_with, of_kind
 from .repair_objects import within
+from .repair_values import is_named
 from .roles import in_role
 from .search import until_it_fails
 from .uses import KIND_OF_METHOD
@@ -222,10 +224,53 @@ def _wrong_container(case: Case) -> Iterator[State]:
 
 def _none_given(case: Case) -> Iterator[State]:
     """Something was None, or the message names it: give the arguments that were left out."""
-    named = [name for name in case.absent if re.search(rf"\b{re.escape(name)}\b", case.failure.message)]
+    named = [name for name in case.absent if is_named(name, case.failure)]
     for name in case.absent if "None" in case.message else named:
         useful = (spec for spec in case.probe.guesses(name) if spec != ABSENT and not specs.is_none(spec))
         yield from ({**case.state, name: spec} for spec in itertools.islice(useful, 4))
+
+
+_AGAINST_HINT = re.compile(r"parameter (\w+)=.* violates type hint", re.DOTALL)
+_OF_A_TYPE = 4
+
+
+def _of_hinted_type(case: Case) -> Iterator[State]:
+    """What checks annotations names the input that was given something else: none, or one of that type."""
+    match = _AGAINST_HINT.search(case.failure.message)
+    parameter = next((item for item in case.probe.parameters if match and item.name == match[1]), None)
+    if parameter is None:
+        return
+    if parameter.default is not parameter.empty and parameter.name in case.state:
+        yield {name: spec for name, spec in case.state.items() if name != parameter.name}
+    hint = annotation_of(parameter, case.probe.function)
+    for spec in itertools.islice(annotated(hint, parameter.name, case.probe.context), _OF_A_TYPE):
+        yield {**case.state, parameter.name: spec}
+
+
+_LEAST = 2
+_OF_VECTORS = 3
+"""The rank of a batch of sequences of vectors."""
+
+
+def _smaller(case: Case) -> Iterator[State]:
+    """A call took too long: shorter sequences and smaller sides, all at once; features stay as they are."""
+    for part in (2, 4) if case.failure.is_too_large else ():
+        changed = case.state
+        for path, spec in case.tensors.items():
+            changed = specs.replaced(changed, path, {**spec, "shape": _shorter(spec, part)})
+        if changed != case.state:
+            yield changed
+
+
+def _shorter(spec: Spec, part: int) -> list[int]:
+    """Return the shape with shorter sequences and smaller sides."""
+    shape: list[int] = spec["shape"]
+    rank = len(shape)
+    first, last = (1, rank) if specs.is_integer(spec) else (1, 2) if rank == _OF_VECTORS else (2, rank)
+    return [
+        max(size // part, _LEAST) if first <= axis < last and size > _LEAST else size
+        for axis, size in enumerate(shape)
+    ]
 
 
 _REFUSED_BY_LAYER = re.compile(r"shapes cannot be multiplied|to have \d+ channels|normalized_shape")
@@ -262,7 +307,9 @@ def _unset_fields(case: Case) -> Iterator[State]:
 
 
 _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
+    _smaller,
     _missing_argument,
+    _of_hinted_type,
     _missing_entry,
     repair_shapes.expected_by_layer,
     _instead_of_another,

@@ -18,7 +18,7 @@ _SCALAR = re.compile(
     r"only integer tensors of a single element|interpreted as an integer|integer argument|must be (an )?int"
     r"|Boolean value of Tensor|ambiguous|only one element tensors|with \d+ elements cannot be converted"
     r"|unhashable|tuple of ints|must be a number|must be Number|must be (float|bool|str)|number, not Tensor"
-    r"|only for scalar outputs"
+    r"|only for scalar outputs|arange\(\) received an invalid combination"
 )
 
 
@@ -32,6 +32,10 @@ def _not_a_tensor(case: Case) -> Iterator[State]:
         for value in values:
             yield specs.replaced(case.state, path, specs.literal(value))
         yield specs.replaced(case.state, path, specs.tensor([]))
+        together = case.state  # of ``*sizes`` all are numbers
+        for other in (other for other in case.tensors if other[:-1] == path[:-1] != ()):
+            together = specs.replaced(together, other, specs.literal(numbers[0]))
+        yield together
 
 
 # What an error says about element types, and the type to try.
