@@ -66,6 +66,16 @@ _DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "skimage": "
 _DISTRIBUTIONS |= {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
+_NOT_THERE = re.compile(
+    r"(?:No module named|name|cannot access local variable|local variable) '(\w+)(?:'|\.)"
+)
+
+
+def not_there(text: str) -> list[str]:
+    """Return what an import that failed names, or the first use of it where nobody heeded the failure."""
+    return _NOT_THERE.findall(text)
+
+
 def optional(name: str, version: str, modules: Iterable[str]) -> set[str]:
     """Which of some modules come from distributions that a package declares to be optional."""
     own = metadata(_install(name, f"=={version}"))

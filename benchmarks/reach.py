@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from environments import environment, optional
+from environments import environment, not_there, optional
 from packages import fetch
 from reach_worker import BUDGET
 from rich.console import Console
@@ -228,12 +228,9 @@ def published(name: str, version: str, entry: dict[str, Any]) -> Target:
     return Target(fetch(name, version), entry.get("every", 1), (roots,), left_out, (name, version))
 
 
-_NOT_THERE = re.compile(r"No module named '(\w+)")
-
-
 def with_optional(target: Target, evidence: dict[str, Any]) -> Target | None:
     """The target with those of its optional dependencies that its classes asked for; None if it has them."""
-    asked = {name for item in evidence["results"] for name in _NOT_THERE.findall(item["cause"] or "")}
+    asked = {name for item in evidence["results"] for name in not_there(str(item["cause"] or ""))}
     asked |= set(evidence["stand_ins"])
     if target.published is None or not optional(*target.published, asked):
         return None

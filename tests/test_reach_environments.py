@@ -105,3 +105,16 @@ def test_what_was_taken_before_stays_when_more_is_asked_for(
     folder, _ = environments.environment("nets", "1.0", ["sounds"])
     there = {path.name for path in folder.iterdir()}
     assert {"images-0.5.dist-info", "sounds-0.7.dist-info"} <= there
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No module named 'sounds'",
+        "No module named 'sounds.core'",
+        "NameError: name 'sounds' is not defined",
+        "UnboundLocalError: cannot access local variable 'sounds' where it is not associated with a value",
+    ],
+)
+def test_what_was_not_imported_is_told_by_its_use_too(environments: ModuleType, text: str) -> None:
+    assert environments.not_there(text) == ["sounds"]

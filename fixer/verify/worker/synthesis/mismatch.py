@@ -107,9 +107,24 @@ def sizes(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]:
         match, orders = known
         yield from ((int(match[seen]), int(match[wanted])) for seen, wanted in orders)
     else:
+        yield from _from_bound(message)
         yield from _from_division(message)
         yield from _from_lists(message)
     yield from _from_guard(failure, sources)
+
+
+_BOUND = re.compile(
+    r"\((\d+)\)\D{0,60}\b(?:larger|greater|longer|bigger|more) than\D{0,60}\((\d+)\)"
+    r"|\b(?:larger|greater|longer|bigger|more) than (\d+)\b.{0,30}\bgot (\d+)\b"
+)
+
+
+def _from_bound(message: str) -> Iterator[tuple[int, int]]:
+    """Yield the next number after a bound: ``the length (8) must be larger than the window (32)``."""
+    match = _BOUND.search(message)
+    if match:
+        seen, bound = (match[1], match[2]) if match[1] else (match[4], match[3])
+        yield int(seen), int(bound) + 1
 
 
 def _from_division(message: str) -> Iterator[tuple[int, int]]:
@@ -150,9 +165,14 @@ def _from_guard(failure: Failure, sources: Sources) -> Iterator[tuple[int, int]]
         if _asks_for_rank(node):
             continue
         yield from _from_modulo(node, failure)
-        if type(left) is int and type(right) is int and left != right:
-            yield left, right
-            yield right, left
+        if type(left) is int and type(right) is int:
+            if isinstance(node.ops[0], (ast.Gt, ast.LtE)):  # to be equal is not enough
+                yield left, right + 1
+            if left != right:
+                yield left, right
+                yield right, left
+            if isinstance(node.ops[0], (ast.Lt, ast.GtE)):
+                yield right, left + 1
         for lefts, rights in (
             ((left, right),) if isinstance(left, (tuple, list)) and isinstance(right, (tuple, list)) else ()
         ):
