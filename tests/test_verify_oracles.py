@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -59,13 +61,37 @@ class Rough(nn.Module):
         return (x * self.weight * 1e9).sin()
 
 
-@pytest.mark.parametrize("cls", [Recurrent, Attending, Tied, Rough])
+class Pulled(nn.Module):
+    """The slope of a softmax has a formula for forward mode in Python only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        likely = torch.softmax(self.fc(x), -1)
+        return torch.autograd.grad(likely[..., 0].sum(), self.fc.weight, create_graph=True)[0]
+
+
+@pytest.mark.parametrize("cls", [Recurrent, Attending, Tied, Rough, Pulled])
 def test_forward_mode_agrees_to_the_last_digits(cls: type[nn.Module]) -> None:
     found = ask(cls)
     assert found["agrees"]
     assert found["judge"] == "forward mode"
     assert found["forward_mode"]["relative"] < 1e-12
     assert (found["relative"] < 1e-6) == (cls is not Rough)
+
+
+@pytest.mark.parametrize(("cls", "loads"), [(Recurrent, False), (Pulled, True)])
+def test_formulas_in_python_are_loaded_only_for_what_has_no_other(cls: type[nn.Module], loads: bool) -> None:
+    name = "torch._decomp.decompositions_for_jvp"
+    code = f"""
+import sys
+from tests.test_verify_oracles import {cls.__name__}, ask
+print(ask({cls.__name__})["judge"], {name!r} in sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split("\n")[-2] == f"forward mode {loads}"
 
 
 class Slightly(nn.Module):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -161,14 +162,17 @@ class _Oracle:
             moved = (origin + step * direction for origin, direction in zip(start, directions))
             return float(loss_from(moved).detach())
 
-        ad: Any = forward_ad  # it has no types
+        def tangent() -> float:
+            ad: Any = forward_ad  # it has no types
+            with _forward_mode() as level:
+                pairs = zip(start, directions)
+                duals = (torch._VF._make_dual(o.clone(), d, level=level) for o, d in pairs)
+                found = ad.unpack_dual(loss_from(duals)).tangent
+                return 0.0 if found is None else float(found.detach())
 
         def forward_mode() -> Message:
             try:
-                with _forward_mode():
-                    duals = (ad.make_dual(o.clone(), d) for o, d in zip(start, directions))
-                    tangent = ad.unpack_dual(loss_from(duals)).tangent
-                    found = 0.0 if tangent is None else float(tangent.detach())
+                found = _with_formulas(tangent)
             except Exception as error:
                 return {"ran": False, "reason": f"{type(error).__name__}: {first_line(error)}"}
             scale = max(abs(found), abs(slope), 1e-3 * size, 1e-12)
@@ -198,26 +202,39 @@ class _Oracle:
 
 
 @contextmanager
-def _forward_mode() -> Iterator[None]:
+def _forward_mode() -> Iterator[int]:
     """Carry slopes along with values; attention runs as matrix products, for its fused kernel cannot."""
     settings: Any = torch.backends.cuda
     enabled = settings.flash_sdp_enabled()
     settings.enable_flash_sdp(False)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch compiles some formulas in a way that it deprecates
-            with forward_ad.dual_level():
-                yield
+        with forward_ad.dual_level() as level:
+            yield level
     finally:
         settings.enable_flash_sdp(enabled)
 
 
-def load_formulas() -> None:
-    """Load torch's formulas for forward mode, which takes a fifth of a second the first time."""
+def _with_formulas(slope: Callable[[], float]) -> float:
+    """What `slope` gives, with torch's formulas in Python if an operator has no other.
+
+    `make_dual` always loads them, which takes 0.4 s; in torch 2.13 only models that differentiate something
+    in their forward, a softmax or a normalisation, need them.
+    """
+    try:
+        return slope()
+    except NotImplementedError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch compiles some formulas in a way that it deprecates
+            importlib.import_module("torch._decomp.decompositions_for_jvp")
+        return slope()
+
+
+def prepare() -> None:
+    """Import what carrying slopes along imports the first time."""
     ad: Any = forward_ad
-    with _forward_mode():
-        carried = ad.make_dual(torch.zeros(1), torch.zeros(1))
-        carried * torch.zeros(1)  # no slope times a value: that is worked out in Python, which imports sympy
+    with _forward_mode() as level:
+        carried = torch._VF._make_dual(torch.zeros(1), torch.zeros(1), level=level)
+        ad.unpack_dual(carried * torch.zeros(1))
 
 
 def _random_like(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -35,7 +35,7 @@ def warm_up() -> None:
     """Compile expressions, import modules and fill caches."""
     with contextlib.suppress(ImportError):
         importlib.import_module("numpy.random")  # seeding imports it
-    oracles.load_formulas()
+    oracles.prepare()
     overlay.prepare()  # what is imported from here on is the target's
     kernel.prepare()
     intact.known()
