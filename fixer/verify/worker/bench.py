@@ -107,8 +107,14 @@ class Bench:
         placed: tuple[Any, Any] = _placed(fed, self.device, as_complex)
         return placed
 
-    def _given(self, seed: int, dtype: torch.dtype | None) -> tuple[Any, Any]:
+    def given(self, seed: int, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
         """The same as `inputs`, of which small ones are drawn only once."""
+        if not self.recipe.draws_only:
+            return self.inputs(seed, dtype)
+        with Untraced():
+            return self._drawn_once(seed, dtype)
+
+    def _drawn_once(self, seed: int, dtype: torch.dtype | None) -> tuple[Any, Any]:
         key = (seed, dtype or self.dtype)
         if key in self._fed:
             args, kwargs = self._fed[key]
@@ -138,11 +144,7 @@ class Bench:
 
     def call(self, module: nn.Module, seed: int, dtype: torch.dtype | None = None) -> Run:
         """Call the model on the inputs that belong to `seed`."""
-        if not self.recipe.draws_only:
-            return self.run(module, self.inputs(seed, dtype), seed)
-        with Untraced():
-            inputs = self._given(seed, dtype)
-        return self.run(module, inputs, seed)
+        return self.run(module, self.given(seed, dtype), seed)
 
 
 class _Kept(NamedTuple):

@@ -73,15 +73,10 @@ class _Oracle:
 
     def ask(self, points: int = 4) -> Message:
         """Try several points: a difference at one may be a kink (a ReLU at zero)."""
-        mode = self._mode_with_gradients()
-        if mode is None:
+        found = self._mode_with_gradients()
+        if found is None:
             return {"ran": False, "reason": "nothing in the output depends on a parameter or input"}
-        self._module.train(mode == "train")
-        saved = state(self._module)
-        with _Cuts() as cuts:
-            run = self._bench.call(self._module, 0, self._dtype)
-        stops = _stops(run, cuts.names)
-        restore(self._module, saved)  # a projection in `forward` has put parameters in range
+        mode, stops = found
         agreed = tried = 0
         facts: Message = {}
         while tried < points:
@@ -110,20 +105,25 @@ class _Oracle:
         named = {"judge": "finite differences", "expected": facts["numeric"]}
         return {**named, "expected_relative": facts["relative"], "agreement": self._precision.agreement}
 
-    def _mode_with_gradients(self) -> str | None:
-        """The mode in which an output depends on something; raises what eval raised if neither mode runs."""
+    def _mode_with_gradients(self) -> tuple[str, list[str]] | None:
+        """The mode in which an output depends on something, which the model is then in, and what stops it.
+
+        Raises what eval raised if neither mode runs.
+        """
         saved = state(self._module)
         refused: Exception | None = None
         for mode in ("eval", "train"):
             self._module.train(mode == "train")
             try:
-                trainable = self._bench.call(self._module, 0, self._dtype).trainable
+                inputs = self._bench.given(0, self._dtype)
+                with _Cuts() as cuts:
+                    run = self._bench.run(self._module, inputs, 0)
             except Exception as error:  # some layers first have to be trained
                 refused = refused or error
                 continue
-            restore(self._module, saved)
-            if trainable:
-                return mode
+            restore(self._module, saved)  # a projection in `forward` has put parameters in range
+            if run.trainable:
+                return mode, _stops(run, cuts.names)
         if refused is not None:
             raise refused
         return None
