@@ -20,7 +20,7 @@ from tests.verify_support import job
 OLD_PYTHON = """exec {python} - "$@" <<'END'
 import runpy, sys
 sys.version_info = (3, 7, 9)
-sys.argv = sys.argv[2:]
+sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 END
 """
@@ -102,7 +102,7 @@ class TestRefusal:
         ("command", "reason"),
         [
             (
-                "exec {python} -I -S $2 $3",
+                "exec {python} -I -S $@",
                 "it cannot import torch (ModuleNotFoundError: No module named 'torch')",
             ),
             ("echo broken >&2; exit 1", "does not start a worker (broken)"),

@@ -199,7 +199,7 @@ class _Process:
     def _start(self, python: Path, worker: Path, device: Device) -> None:
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - the interpreter is the user's choice
-                [python, "-B", worker, self._scratch],
+                [python, worker, self._scratch],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

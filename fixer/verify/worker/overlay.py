@@ -115,7 +115,6 @@ def install(texts: Mapping[str, str | None], roots: list[str], siblings: list[st
     if not _ready:
         prepare()
     _state = _State(texts, roots, siblings)
-    sys.dont_write_bytecode = True
     sys.path[:0] = [root for root in roots if root not in sys.path]
     for path, text in texts.items():
         if text is not None:

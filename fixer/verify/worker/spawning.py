@@ -32,7 +32,7 @@ def perform(requests: int, replies: int, stage: jobs.Stage) -> None:
 
 def _launch(job: Message, stage: str, side: str, payload: Any, end: float, _: bool) -> Message:
     """Start a stage as the worker itself was started, and wait for it."""
-    command = [sys.executable, "-B", sys.argv[0], job["scratch"], stage]
+    command = [sys.executable, sys.argv[0], job["scratch"], stage]
     request = pack({"job": job, "side": side, "payload": payload})
     try:
         done = subprocess.run(

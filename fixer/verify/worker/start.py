@@ -54,6 +54,7 @@ def main(
     except RefusalError as refusal:
         send(replies, {"refused": str(refusal)})
         return
+    sys.dont_write_bytecode = True  # our own and torch's may be kept; what comes from here on is the target's
     if stage:
         gc.enable()
         spawning.perform(requests, replies, stages[stage[0]])
