@@ -105,7 +105,7 @@ class InputSearch:
         self._known = known or []
         self._before = before or []
         self._probe = probe
-        probe.values = _values(probe.owner, draft.construct)
+        probe.values = {**_settings(draft.construct), **_values(probe.owner, draft.construct)}
         probe.numbers = _numbers(probe.owner, draft.construct)
         probe.sides = _sides(probe.owner, draft.construct)
         self._target = target
@@ -325,6 +325,17 @@ def _values(owner: Any, construct: Arguments | None) -> dict[str, Any]:
         item.name: _plain(given[item.name]) if item.name in given else item.default
         for item in signatures.constructor_parameters(type(owner))
     }
+
+
+def _settings(construct: Arguments | None) -> dict[str, Any]:
+    """Return the plain values in the records of settings that a module was built with, by their names."""
+    given = [] if construct is None else [*dict(construct.args).values(), *construct.kwargs.values()]
+    found: dict[str, Any] = {}
+    for _, record in (record for spec in given for record in specs.holders(spec, ())):
+        entries = record.get("items") if record["kind"] == "namespace" else record.get("kwargs")
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            found.setdefault(name, _plain(entry))
+    return found
 
 
 def _plain(spec: Spec) -> Any:

@@ -20,6 +20,7 @@ from . import (
     mismatch,
     names,
     repair_fields,
+    repair_series,
     repair_shapes,
     repair_sides,
     repair_told,
@@ -154,6 +155,8 @@ def _asked_of_entry(key: str, case: Case) -> Iterator[Spec]:
         definition = sources.enclosing(frame.filename, frame.line)
         if statement is None or definition is None:
             continue
+        if source.is_record(definition, key, frame.scope):
+            yield specs.namespace()
         paths = [source.dotted(use.node) for use in source.entries(statement, key)]
         held = {name for path in paths if path for name in source.aliases(definition, path)}
         held |= {name for name in map(source.dotted, getattr(statement, "targets", ())) if name}
@@ -314,6 +317,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     repair_shapes.expected_by_layer,
     _instead_of_another,
     distributions.wanted,
+    repair_series.known,
     _wrong_container,
     *repair_types.STEPS,
     *repair_shapes.STEPS,

@@ -70,10 +70,19 @@ def legal_string(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
         found = [name for name in suspects if name in state and (state[name].get("value"),) == looked_up]
         rejected = list(dict.fromkeys([*found, *rejected]))
         legal = [key for frame in reversed(failure.own_frames) for key in _tables(frame, plan)]
+        yield from _looked_up_inside(looked_up, legal, state)
     for name, values in _compared(failure, state, plan):
         yield from ({**state, name: specs.literal(value)} for value in values[:12])
     for name in rejected[:3]:
         yield from ({**state, name: specs.literal(value)} for value in legal[:12])
+
+
+def _looked_up_inside(looked_up: tuple[Any, ...], legal: list[str], state: State) -> Iterator[State]:
+    """A setting in a record was looked up in a table that does not have it: those that the table has."""
+    for name in state:
+        for path, leaf in specs.leaves(state[name], (name,)):
+            if len(path) > 1 and leaf["kind"] == "literal" and (leaf["value"],) == looked_up:
+                yield from (specs.replaced(state, path, specs.literal(word)) for word in legal[:_LEGAL])
 
 
 _LISTED = re.compile(

@@ -292,6 +292,18 @@ def entries(node: ast.AST, key: str) -> Iterator[Use]:
         stack.extend((child, (inner, *parents)) for child in reversed(list(ast.iter_child_nodes(inner))))
 
 
+def is_record(node: ast.AST, key: str, scope: dict[str, Any]) -> bool:
+    """Whether an entry of that name is asked for entries by name itself: ``x["key"]["inner"]``."""
+    for outer in ast.walk(node):
+        inner = outer.value if isinstance(outer, ast.Subscript) else None
+        if isinstance(outer, ast.Subscript) and isinstance(inner, ast.Subscript):
+            variable = inner.slice.id if isinstance(inner.slice, ast.Name) else ""
+            is_asked = key in (constant(inner.slice), scope.get(variable))
+            if is_asked and isinstance(constant(outer.slice), str):
+                return True
+    return False
+
+
 def attributes(function: ast.AST, names: set[str]) -> set[str]:
     """Return the attributes that a function reads off one of the names."""
     return {
