@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import sys
-import sysconfig
 import threading
 import warnings
 from itertools import chain
@@ -23,7 +22,7 @@ from typing import Any, Callable, Iterator
 import torch
 from torch import nn
 
-from . import cage, overlay, reached
+from . import cage, libraries, overlay, reached
 from .frames import Message
 from .surroundings import is_stand_in
 from .synthesis import harvest
@@ -85,15 +84,6 @@ class Reuse:
         return bool(files) and len(files) == len(places) and all(map(self._is_targets, files))
 
 
-_STANDARD = tuple(
-    os.path.join(os.path.realpath(sysconfig.get_paths()[key]), "") for key in ("stdlib", "platstdlib")
-)
-_TORCH = os.path.join(os.path.realpath(os.path.dirname(torch.__file__)), "")
-_INSTALLED = tuple(
-    os.path.join(os.path.realpath(sysconfig.get_paths()[key]), "") for key in ("purelib", "platlib")
-)
-
-
 def _stays(name: str, module: Any) -> bool:
     """Whether a module is ours, torch's or Python's own: all that it may hold is compared, or harmless."""
     if name.partition(".")[0] == _OURS:
@@ -106,8 +96,7 @@ def _stays(name: str, module: Any) -> bool:
     origin = getattr(spec, "origin", None)
     if origin in ("built-in", "frozen"):
         return True
-    real = os.path.realpath(origin) if isinstance(origin, str) else ""
-    return real.startswith(_TORCH) or (real.startswith(_STANDARD) and not real.startswith(_INSTALLED))
+    return isinstance(origin, str) and (origin.startswith(libraries.TORCH) or libraries.is_standard(origin))
 
 
 @functools.lru_cache(maxsize=1)

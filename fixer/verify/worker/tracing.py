@@ -9,8 +9,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from . import libraries
 from .frames import Message
 from .observe import first_line
 from .synthesis.source import blocks
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     Reach = list[Range]
     from .watch import Watch
 
-_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 _OPTIMIZED = 0x1  # set for functions, not for modules and class bodies
 
 
@@ -49,6 +47,7 @@ class Tracer:
         self.raised: list[Message] = []
         """Each exception that passed through the files, with the innermost of their frames."""
         self._known: dict[str, set[int] | None] = {}
+        self._skips_libraries = not any(map(libraries.is_fixed, self.lines))
         self._watchers = watchers
         self._torchs: set[str] = set()
         """Torch's own modules: most calls are theirs, and nothing in them is asked for."""
@@ -105,10 +104,11 @@ class Tracer:
         code = frame.f_code  # each look at it is an audit event
         name = code.co_filename
         if name not in self._known:
-            self._known[name] = self.lines.get(os.path.realpath(name))
+            real = name if self._skips_libraries and libraries.is_fixed(name) else os.path.realpath(name)
+            self._known[name] = self.lines.get(real)
         seen = self._known[name]
         if seen is None:
-            if type(module) is str and module.startswith("torch.") and name.startswith(_TORCH):
+            if type(module) is str and module.startswith("torch.") and name.startswith(libraries.TORCH):
                 self._torchs.add(module)
             return None
         in_function = bool(code.co_flags & _OPTIMIZED)
