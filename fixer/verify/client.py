@@ -295,6 +295,7 @@ def _environment(environment: Mapping[str, str], device: Device) -> dict[str, st
     """What the target's code may know of our environment: no tokens, no keys, and no device but its own."""
     passed = {name: value for name, value in environment.items() if name in _PASSED_ON}
     passed["PYTHONHASHSEED"] = "0"  # sets have the same order in every run, as random numbers are the same
+    passed["NUMBA_CACHE_DIR"] = "numba"  # in the working folder: elsewhere the guard lets nothing be kept
     if device is Device.CPU:
         return {**passed, _DEVICES: ""}
     return {**passed, **({_DEVICES: environment[_DEVICES]} if _DEVICES in environment else {})}

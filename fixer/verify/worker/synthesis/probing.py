@@ -49,6 +49,9 @@ _PLAIN = re.compile(r"^'(list|tuple|int|float|str|dict|bool|Namespace)' object (
 _SIDES_LEFT = re.compile(r"Calculated output size: \(\d+x([-\dx]+)\)")
 
 
+_LONGEST_CODE = 1_000_000
+
+
 def _shortfall(message: str) -> int:
     """How much larger what a pool takes has to be, by what the message says would be left of it."""
     match = _SIDES_LEFT.search(message)
@@ -79,6 +82,8 @@ class Frame(NamedTuple):
     function: str
     scope: dict[str, Any]
     outer: dict[str, Any]
+    step: int = 0
+    """Where in the function's code it stopped: what comes later in a line is evaluated later."""
 
 
 class Failure(NamedTuple):
@@ -146,14 +151,15 @@ class Failure(NamedTuple):
         return isinstance(self.error, (TooLargeError, MemoryError)) or self.is_out_of_time
 
     @property
-    def progress(self) -> tuple[int, ...]:
+    def progress(self) -> tuple[float, ...]:
         """Grows with how far the attempt came."""
         own = self.own_frames
         # What runs inside of a comprehension is not beyond the line that it stands in.
         lines = [frame.line for frame in own if not frame.function.endswith(_INSIDE_OF_A_LINE)] or [0]
         if self.is_in_argument:
             return (-1, self.calls)
-        return (lines[0], self.calls, *lines[1:], -_shortfall(self.message))
+        step = next((frame.step for frame in reversed(own)), 0) / _LONGEST_CODE
+        return (lines[0], self.calls, *lines[1:], step - _shortfall(self.message))
 
 
 class OnCpu(TorchFunctionMode):
@@ -359,6 +365,7 @@ def _frames(traceback: TracebackType | None, entry: str) -> tuple[Frame, ...]:
                 frame.f_code.co_name,
                 frame.f_locals,
                 frame.f_globals,
+                traceback.tb_lasti,
             )
         )
         traceback = traceback.tb_next

@@ -106,8 +106,16 @@ class Plan:
         if name not in self._guesses:
             parameter = next(item for item in self.parameters if item.name == name)
             found = self.context.candidates(parameter, self._homes[name])
-            self._guesses[name] = list(itertools.islice(found, _GUESSES))
+            known = [*self._declared(parameter), *itertools.islice(found, _GUESSES)]
+            self._guesses[name] = known[:_GUESSES]
         return self._guesses[name]
+
+    def _declared(self, parameter: inspect.Parameter) -> Iterator[Spec]:
+        """Yield the settings of the class that the model itself names: ``config_class = NetConfig``."""
+        declared = getattr(self.cls, "config_class", None)
+        is_settings = names.kind_of(parameter.name) == "namespace" and signatures.is_required(parameter)
+        if inspect.isclass(declared) and specs.is_importable(declared) and is_settings:
+            yield self.context.instance(declared)
 
     def aliases(self, name: str) -> set[str]:
         """Return the names and attributes that hold an argument, or what was computed from it."""

@@ -121,12 +121,15 @@ def unset(spec: Spec) -> list[inspect.Parameter]:
 
 def _asked(field: str, failure: Failure, plan: Plan) -> Iterator[Spec]:
     """Yield what the failing lines ask of a field, then what its name says."""
+    if _NO_LIST.search(failure.message):
+        yield of_kind("list", field, plan.context)[0]
     if any(True for _ in repair_objects.entry_uses(field, failure, plan)):
         yield from itertools.islice(repair_objects.entry_guesses(field, failure, plan), 1)
     yield from _guesses(field, plan, failure)
 
 
-_BESIDE_NONE = re.compile(r"'NoneType' and 'int'|'int' and 'NoneType'")
+_NO_LIST = re.compile(r"'NoneType' has no len|'NoneType' object is not (iterable|subscriptable)")
+_BESIDE_NONE = re.compile(r"'NoneType' and '(int|NoneType)'|'int' and 'NoneType'")
 
 
 def _guesses(field: str, plan: Plan, failure: Failure) -> list[Spec]:

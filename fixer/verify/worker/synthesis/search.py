@@ -41,7 +41,7 @@ class _Node:
     `cost` counts the repairs since the last one that came further: those before it and those already taken.
     """
 
-    def __init__(self, progress: tuple[int, ...], cost: int, states: Iterator[State]) -> None:
+    def __init__(self, progress: tuple[float, ...], cost: int, states: Iterator[State]) -> None:
         self.progress = progress
         self.cost = cost
         self.states = states
