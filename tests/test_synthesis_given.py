@@ -126,3 +126,46 @@ def test_all_that_a_user_gives_by_position_is_given() -> None:
     given = configured_arguments({"args": [40, 8], "kwargs": {"scaled": False}}, parameters)
     assert given is not None
     assert [item["value"] for item in given["sizes"]["items"]] == [40, 8]
+
+
+class Base:
+    """What the settings of all models share."""
+
+    scale = None
+
+
+class Own(Base):
+    def __init__(self, sides=(2, 4)):
+        self.sides = sides
+        self.scale = [3, 5]
+
+
+class Declares(nn.Module):
+    """Reads what the settings of any model have, of which only its own are of use."""
+
+    config_class = Own
+
+    def __init__(self, config):
+        super().__init__()
+        if not isinstance(config, Base):
+            raise ValueError("config should be an instance of class Base")
+        self.layers = nn.ModuleList([nn.Linear(7, size) for size in config.scale])
+
+    def forward(self, x):
+        return [layer(x) for layer in self.layers]
+
+
+class Record(nn.Module):
+    """Reads all of a record in one line, so that it is late in the line that it fails for its sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(32 + 32, 8)
+
+    def forward(self, graph):
+        return self.fc(torch.cat([graph.nodes[graph.edge_index[0]], graph.weights], 1)) * graph.scale[:1, :1]
+
+
+@pytest.mark.parametrize("cls", [Declares, Record])
+def test_what_is_known_comes_first(cls: type) -> None:
+    require_soon(cls, CALLS)

@@ -270,6 +270,11 @@ def test_secrets_are_not_in_its_environment(tmp_path: Path, monkeypatch: pytest.
     assert outcome["value"]["result"] is None
 
 
+def test_compiled_code_may_be_kept_for_a_while(verifier: CageVerifier, tmp_path: Path) -> None:
+    body = "os.makedirs(os.environ['NUMBA_CACHE_DIR']); return os.path.isdir('numba')"
+    assert call(verifier, tmp_path, body)["value"]["result"] is True
+
+
 def test_it_has_no_descriptors_but_its_own(verifier: CageVerifier, tmp_path: Path) -> None:
     opened = call(verifier, tmp_path, "return [os.readlink(f'/proc/self/fd/{n}') for n in range(3)]")
     assert opened["value"]["result"][:2] == ["/dev/null", "/dev/null"]
