@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from fixer.verify.worker.synthesis import mismatch, repair_inputs, specs
+from fixer.verify.worker.synthesis import mismatch, repair_inputs, specs, synthesize
 from tests.synthesis_support import require_differentiated, require_soon
 
 
@@ -103,3 +103,21 @@ def test_what_is_held_to_its_annotation_is_left_out_or_of_that_type() -> None:
     without, others = list(repair_inputs._of_hinted_type(case))[:2]
     assert list(without) == ["x"]
     assert others["sides"]["kind"] == "tuple"
+
+
+class Weighted(nn.Module):
+    """Weighs its errors by an input, which torch has no gradient for."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x, targets, weights):
+        found, targets = self.layer(x), torch.sigmoid(targets)
+        return nn.functional.binary_cross_entropy_with_logits(found, targets.detach(), weight=weights)
+
+
+def test_what_torch_has_no_gradient_for_requires_none() -> None:
+    found = synthesize(Weighted, {}, 20.0)
+    assert not found.leaves
+    require_differentiated(Weighted, 20.0)

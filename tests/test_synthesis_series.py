@@ -61,7 +61,53 @@ class Settled(nn.Module):
         return self.mix(hidden.transpose(1, 2)).transpose(1, 2)
 
 
-@pytest.mark.parametrize(("cls", "calls"), [(Filled, 20), (BothWays, 25), (Settled, 60)])
+class Scales(nn.Module):
+    """Goes through its list from the end."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+
+    def forward(self, scales):
+        scales.reverse()
+        found = [scales[0]]
+        for scale in scales[1:]:
+            found.append(self.layer(scale) + found[-1])
+        return found
+
+
+class Medians(nn.Module):
+    """Reads all that a record holds."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.layer = nn.Linear(n_features, 4)
+
+    def forward(self, x, medians=None, gaps=None):
+        if gaps is None:
+            raise ValueError("gaps must be given")
+        return self.layer(x) * torch.tensor([0.5, *gaps.values()]).sum()
+
+
+class Stacks(nn.Module):
+    """Returns nothing where there are more stacks than it knows of."""
+
+    def __init__(self, width, n_stacks):
+        super().__init__()
+        self.layer, self.n_stacks = nn.Linear(width, width), n_stacks
+
+    def forward(self, x):
+        if self.n_stacks == 1:
+            return self.layer(x)
+        if self.n_stacks == 2:
+            return self.layer(self.layer(x))
+        return None
+
+
+CALLS = [(Filled, 20), (BothWays, 25), (Settled, 60), (Scales, 20), (Medians, 20), (Stacks, 4)]
+
+
+@pytest.mark.parametrize(("cls", "calls"), CALLS)
 def test_what_is_asked_for_is_known_soon(cls: type, calls: int) -> None:
     require_soon(cls, calls)
 

@@ -48,7 +48,7 @@ _SECONDS_TO_GO_BACK = 0.2
 """A call that takes longer is not differentiated, which would take twice as long again."""
 _IN_PLACE = re.compile(
     r"a leaf Variable|modified by an inplace operation|requires_grad flags of leaf"
-    r"|numpy\(\) on Tensor that requires"
+    r"|numpy\(\) on Tensor that requires|is not differentiable with respect to argument"
 )
 """What an input that requires gradients is refused for."""
 

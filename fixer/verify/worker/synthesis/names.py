@@ -41,8 +41,11 @@ _INTEGERS = _compiled(
         (LENGTH, "block_size n_ctx"),
         (LENGTH, "n_positions"),
         (10, "num_class n_class nclass num_labels n_labels ncls n_cls num_categories"),
-        (2, "lay?er_?num lay?ers?$ depth num_block n_block blocks?$ n_?layer num_layer stages? repeat"),
-        (2, "num_res n_res num_conv hops order degree levels?$ (n|num)_flows"),
+        (
+            2,
+            "lay?er_?num lay?ers?$ depth num_block n_block blocks?$ n_?layer num_layer stages? repeat",
+        ),
+        (2, "stacks?$ num_res n_res num_conv hops order degree levels?$ (n|num)_flows"),
         (12, "^(n|num)_steps$"),
         (2, "steps iters?$ iterations power recur"),
         (WIDTH, "^dim$"),

@@ -205,10 +205,14 @@ _CONTAINERS: tuple[tuple[str, Callable[[Case, str], Iterator[Spec]]], ...] = (
         r"'Tensor' object has no attribute|got 'str'|only integers, slices|indices must be integers",
         _as_object,
     ),
+    ("values expected sparse tensor", _as_object),  # as a record has values
     (r"must be a mapping|invalid data type", _as_object),
     (r"numpy|ndarray", _as_array),
     (r"'(Tensor|int|float|NoneType|Namespace|str)' object is not callable", _as_callable),
-    (r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop)'", _as_list),
+    (
+        r"must be (list|tuple)|tuple of Tensors|not '?Tensor|sequence|attribute '(append|pop|reverse|sort)'",
+        _as_list,
+    ),
     (r"IndexError(?!: index out of range in self)|step must be", _as_list),
     (
         r"has no len|'(int|float|bool)' object is not (iterable|subscriptable)|must be (a )?(tuple|list)",

@@ -27,7 +27,7 @@ def _by_word(table: dict[str, str]) -> dict[str, str]:
 # Methods and attributes that tell the kind of the object they are read from.
 KIND_OF_METHOD = _by_word(
     {
-        "list": "append extend index insert",
+        "list": "append extend index insert reverse sort",
         "namespace": "keys items values get pop update copy setdefault",
         "str": "lower upper split startswith endswith format strip",
         "array": "astype tolist tobytes",
