@@ -169,3 +169,21 @@ class Record(nn.Module):
 @pytest.mark.parametrize("cls", [Declares, Record])
 def test_what_is_known_comes_first(cls: type) -> None:
     require_soon(cls, CALLS)
+
+
+class Optional(nn.Module):
+    """Takes any options, one of which it cannot do without."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(7, 4)
+
+    def forward(self, x, **options):
+        level = options.get("level")
+        if level is None:
+            raise ValueError("The 'level' argument is required")
+        return self.fc(x) * level
+
+
+def test_an_option_that_a_message_names_is_given() -> None:
+    require_soon(Optional, CALLS)

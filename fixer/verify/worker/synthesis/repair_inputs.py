@@ -5,6 +5,7 @@ Every step has the same shape: it takes the `Case` and yields other inputs.
 
 from __future__ import annotations
 
+import ast
 import functools
 import itertools
 import math
@@ -124,6 +125,18 @@ def _missing_entry(case: Case) -> Iterator[State]:
                 yield from _as_tensor(case, name)
             if key not in spec["items"]:
                 yield from (specs.replaced(case.state, (*path, key), guess) for guess in guesses)
+
+
+def _named_option(case: Case) -> Iterator[State]:
+    """A message quotes an option that the method takes as one of any: ``'level' is required``."""
+    if not case.probe.takes_any_name:
+        return
+    node = case.probe.context.sources.function(case.probe.function)
+    asked = {source.constant(item) for item in ast.walk(node)} if node is not None else set()
+    for key in dict.fromkeys(re.findall(r"['\"`](\w+)['\"`]", case.failure.message)):
+        if key in asked and key not in case.state:
+            number = specs.literal(0)
+            yield from ({**case.state, key: guess} for guess in (*_entry(key, case)[:4], number))
 
 
 def _demanded_entries(case: Case) -> Iterator[State]:
@@ -318,6 +331,7 @@ _STEPS: tuple[Callable[[Case], Iterator[State]], ...] = (
     _missing_argument,
     _of_hinted_type,
     _missing_entry,
+    _named_option,
     repair_shapes.expected_by_layer,
     _instead_of_another,
     distributions.wanted,
