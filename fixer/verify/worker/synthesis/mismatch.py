@@ -316,48 +316,10 @@ def rank_change(message: str) -> int:
     return 0
 
 
-_POOLED = r"input size: \(\d+x([\dx]+)\)\. Calculated output size: \(\d+x([-\dx]+)\)"
-_POOLED_ENOUGH = 4
-
-
 def joined_ranks(message: str) -> list[int]:
     """Return the ranks of two tensors that could not be joined, the higher first."""
     match = re.search(r"same number of dimensions: got (\d) and (\d)", message)
     return sorted(map(int, match.groups()), reverse=True) if match else []
-
-
-_PADDED = r"got: padding \(([\d, ]+)\) at dimension (\d+) of input \[([\d, ]+)\]"
-_FIRST_SIDE = 2
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
-
-
-def sides_and_kernel(message: str) -> list[tuple[int, int]]:
-    """Return each side with the least that it has to be, empty if the message names none."""
-    match = re.search(r"input size per channel: \(([\dx ]+)\)\. Kernel size: \(([\dx ]+)\)", message)
-    if match:
-        sides, kernel = ([int(side) for side in group.split("x")] for group in match.groups())
-        return list(zip(sides, kernel))
-    match = re.search(_PADDED, message)
-    if match:
-        pads, dimension, sides = _numbers(match[1]), int(match[2]), _numbers(match[3])
-        return [
-            (side, max(pads) + 1 if place == dimension else side)
-            for place, side in enumerate(sides)
-            if place >= min(dimension, _FIRST_SIDE)
-        ]
-    match = re.search(_POOLED, message)
-    if match:
-        sides, pooled = ([int(side) for side in group.split("x")] for group in match.groups())
-        return [(side, side if out > 0 else _pool(side, out)) for side, out in zip(sides, pooled)]
-    return []
-
-
-def _pool(side: int, out: int) -> int:
-    """Return how large a pool is that makes so little of a side; its stride is one unless nothing is left."""
-    return side - out + 1 if out < 0 else side * _POOLED_ENOUGH
 
 
 def viewed_as(message: str) -> list[int]:

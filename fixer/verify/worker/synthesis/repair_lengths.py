@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import mismatch, names, source, specs
+from . import mismatch, names, room, source, specs
 from .repair_values import suspected
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def related(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
 
 def room_for_kernel(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """A constructor tries its layers on something too small: larger sides, of which a shape holds two."""
-    if not mismatch.sides_and_kernel(failure.message):
+    if not room.needed(failure):
         return
     given = {name: state.get(name) or specs.spec_of(value) for name, value in plan.defaults.items()}
     for factor in (4, 2, 8):

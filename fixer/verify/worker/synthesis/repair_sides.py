@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import mismatch, names, specs
+from . import mismatch, names, room, specs
 
 if TYPE_CHECKING:
     from .case import Case
@@ -24,6 +24,8 @@ _MOST_PAIRS = 14
 _MOST_NAMED = 3
 _LEAST_SIDE = 5
 _OF_VOLUME = 3
+_LARGE_ITEM = 100_000
+"""Numbers in one of a batch, from which on one is enough."""
 _ROUNDING = 1e-6
 
 
@@ -228,7 +230,7 @@ def _growth(side: int, kernel: int) -> float:
 
 def room_for_kernel(case: Case) -> Iterator[State]:
     """Grow those sides alone that a kernel does not fit into, then each side alone: axes may be swapped."""
-    sides = mismatch.sides_and_kernel(case.message)
+    sides = room.needed(case.failure)
     growth = [_growth(side, kernel) for side, kernel in sides]
     for path, spec in case.suspects if sides else ():
         shape = spec["shape"]
@@ -241,5 +243,7 @@ def room_for_kernel(case: Case) -> Iterator[State]:
         ]
         for sizes in (dict(enumerate(grown)), *alone):
             changed = [sizes.get(axis, size) for axis, size in enumerate(shape)]
+            if len(case.tensors) == 1 and changed[0] == names.BATCH and math.prod(changed[1:]) > _LARGE_ITEM:
+                changed[0] = 1  # networks for such images are slow
             if max(changed) <= LARGEST_SIZE and math.prod(changed) <= LARGEST_VOLUME:
                 yield specs.replaced(case.state, path, {**spec, "shape": changed})
