@@ -98,8 +98,14 @@ def missing(error: BaseException) -> str | None:
     return name if name and name not in sys.modules else None
 
 
-_TORCHVISION = (
-    "nms qnms roi_align qroi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward"
+_TORCHVISION = {
+    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align": "(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width,"
+    " int sampling_ratio, bool aligned) -> Tensor",
+}
+"""As torchvision declares those that scripted functions call: the script has to fit."""
+_OTHERS = (
+    "qnms qroi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward"
     " _roi_pool_backward _ps_roi_align_backward _ps_roi_pool_backward _deform_conv2d_backward"
 )
 
@@ -108,5 +114,6 @@ def declare_operators() -> None:
     """Let torchvision be imported where its compiled operators cannot be loaded; they cannot be called."""
     import torch
 
-    for name in _TORCHVISION.split():
-        torch.library.define(f"torchvision::{name}", "(Tensor input) -> Tensor")
+    declared = {**dict.fromkeys(_OTHERS.split(), "(Tensor input) -> Tensor"), **_TORCHVISION}
+    for name, signature in declared.items():
+        torch.library.define(f"torchvision::{name}", signature)
