@@ -6,6 +6,7 @@ import collections.abc
 import enum
 import inspect
 import itertools
+import re
 import typing
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,22 @@ def tensor_dtype(annotation: Any) -> str | None:
 def is_module(annotation: Any) -> bool:
     """Whether an annotation names a class of modules."""
     return isinstance(annotation, type) and issubclass(annotation, nn.Module)
+
+
+_AGAINST_HINT = re.compile(r"parameter (\w+)=.* violates type hint", re.DOTALL)
+_OF_A_TYPE = 4
+
+
+def hinted(
+    message: str, parameters: list[inspect.Parameter], function: Callable[..., Any], context: Context
+) -> tuple[inspect.Parameter, Iterator[Spec]] | None:
+    """Return the parameter that a check of annotations names, and values of its type, if it names one."""
+    match = _AGAINST_HINT.search(message)
+    parameter = next((item for item in parameters if match and item.name == match[1]), None)
+    if parameter is None:
+        return None
+    found = annotated(annotation_of(parameter, function), parameter.name, context)
+    return parameter, itertools.islice(found, _OF_A_TYPE)
 
 
 def annotated(annotation: Any, name: str, context: Context) -> Iterator[Spec]:

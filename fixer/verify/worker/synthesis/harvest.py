@@ -361,7 +361,7 @@ def _bound(site: _Site, parameters: list[inspect.Parameter], takes_any_name: boo
     names = [parameter.name for parameter in parameters if not signatures.is_variadic(parameter)]
     plain = list(itertools.takewhile(lambda item: not isinstance(item, ast.Starred), site.node.args))
     given: dict[str, Spec | None] = {name: site.scope.read(item) for name, item in zip(names, plain)}
-    place = next((at for at, item in enumerate(parameters) if item.kind is item.VAR_POSITIONAL), None)
+    place = signatures.place_of_variadic(parameters)
     if place is not None and plain[place:]:
         several = [site.scope.read(item) for item in plain[place:]]
         given = {name: given[name] for name in names[:place] if name in given}

@@ -57,7 +57,6 @@ _BY_NAME: tuple[tuple[str, Callable[[], Spec]], ...] = (
     ),
     (r"^rev$|^sample$", lambda: specs.literal(False)),
     (r"^mode$", lambda: specs.literal("train")),
-    (r"device$", lambda: specs.literal("cpu")),
 )
 
 _LONG_TARGETS = {"cross_entropy": 1, "nll_loss": 1, "one_hot": 0}

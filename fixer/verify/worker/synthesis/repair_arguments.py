@@ -32,7 +32,7 @@ from . import (
     specs,
     wanted,
 )
-from .annotations import annotated, annotation_of
+from .annotations import hinted
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import of_kind
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 
 _GUESSES = 14
 _STAND_INS = 2
-_OF_A_TYPE = 4
 _OTHER_STAND_INS = 4
 _OF_EVERY_MODULE = frozenset(dir(nn.Module()))
 
@@ -158,21 +157,15 @@ def _missing_argument(failure: Failure, state: State, plan: Plan) -> Iterator[St
         yield {**state, **{name: of_kind(names.kind_of(name), name, plan.context)[0] for name in wanted}}
 
 
-_AGAINST_HINT = re.compile(r"parameter (\w+)=.* violates type hint", re.DOTALL)
-
-
 def _of_hinted_type(failure: Failure, state: State, plan: Plan) -> Iterator[State]:
     """What checks annotations names the parameter that was given something else: none, or of that type."""
-    match = _AGAINST_HINT.search(failure.message)
-    name = match[1] if match else ""
-    parameter = next((item for item in plan.parameters if item.name == name), None)
-    if parameter is None:
+    found = hinted(failure.message, plan.parameters, plan.function, plan.context)
+    if found is None:
         return
+    parameter, values = found
     if parameter.default is not parameter.empty:
-        yield {**state, name: ABSENT}
-    hint = annotation_of(parameter, plan.function)
-    for spec in itertools.islice(annotated(hint, name, plan.context), _OF_A_TYPE):
-        yield {**state, name: spec}
+        yield {**state, parameter.name: ABSENT}
+    yield from ({**state, parameter.name: spec} for spec in values)
 
 
 def _not_taken(failure: Failure, state: State, _plan: Plan) -> Iterator[State]:

@@ -30,7 +30,7 @@ from . import (
     source,
     specs,
 )
-from .annotations import annotated, annotation_of
+from .annotations import hinted
 from .arguments import ABSENT, without_absent
 from .case import Case
 from .kinds import modules_with, of_kind
@@ -250,21 +250,16 @@ def _none_given(case: Case) -> Iterator[State]:
         yield from ({**case.state, name: spec} for spec in itertools.islice(useful, 4))
 
 
-_AGAINST_HINT = re.compile(r"parameter (\w+)=.* violates type hint", re.DOTALL)
-_OF_A_TYPE = 4
-
-
 def _of_hinted_type(case: Case) -> Iterator[State]:
     """What checks annotations names the input that was given something else: none, or one of that type."""
-    match = _AGAINST_HINT.search(case.failure.message)
-    parameter = next((item for item in case.probe.parameters if match and item.name == match[1]), None)
-    if parameter is None:
+    probe = case.probe
+    found = hinted(case.failure.message, probe.parameters, probe.function, probe.context)
+    if found is None:
         return
+    parameter, values = found
     if parameter.default is not parameter.empty and parameter.name in case.state:
         yield {name: spec for name, spec in case.state.items() if name != parameter.name}
-    hint = annotation_of(parameter, case.probe.function)
-    for spec in itertools.islice(annotated(hint, parameter.name, case.probe.context), _OF_A_TYPE):
-        yield {**case.state, parameter.name: spec}
+    yield from ({**case.state, parameter.name: spec} for spec in values)
 
 
 _LEAST = 2

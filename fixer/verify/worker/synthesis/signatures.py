@@ -44,6 +44,11 @@ def variadic(function: Callable[..., Any]) -> inspect.Parameter | None:
     return next((item for item in parameters_of(function)[1:] if item.kind is item.VAR_POSITIONAL), None)
 
 
+def place_of_variadic(parameters: list[inspect.Parameter]) -> int | None:
+    """Return the place from which on one parameter takes all arguments, None if none does."""
+    return next((at for at, item in enumerate(parameters) if item.kind is item.VAR_POSITIONAL), None)
+
+
 def is_required(parameter: inspect.Parameter) -> bool:
     """Whether a call must give the parameter."""
     return parameter.default is parameter.empty and not is_variadic(parameter)

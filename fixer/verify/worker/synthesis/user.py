@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import specs
+from . import signatures, specs
 from .recipe import Arguments
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def configured_arguments(harness: dict[str, Any], parameters: list[inspect.Param
         return None
     names = [parameter.name for parameter in parameters]
     args = list(harness.get("args") or [])
-    place = next((at for at, item in enumerate(parameters) if item.kind is item.VAR_POSITIONAL), len(args))
-    if place < len(args):
+    place = signatures.place_of_variadic(parameters)
+    if place is not None and place < len(args):
         args[place:] = [tuple(args[place:])]
     given = {**dict(zip(names, args)), **(harness.get("kwargs") or {})}
     described = {name: specs.spec_of(value) for name, value in given.items()}
